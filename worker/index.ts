@@ -1,0 +1,7 @@
+import { Hono } from "hono";
+import type { Env } from "./env.ts";
+
+const app = new Hono<{ Bindings: Env }>();
+app.get("/healthz", (context) => context.json({ status: "ok" }));
+
+export default app;

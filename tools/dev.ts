@@ -1,0 +1,100 @@
+/**
+ * `npm run dev -- --replica URL`: the Worker in a local workerd on a copy of a replica that somebody
+ * already has, Litestream's or Eddy's, so that people can try Eddy on their own data before they
+ * deploy. The copy goes in through the S3 endpoint, under S3's keys whatever layout it had.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, CommanderError } from "commander";
+import { isReplicaError } from "../shared/errors.ts";
+import { openReplica } from "../replicator/storage/open-store.ts";
+import { copyReplica } from "./copy-replica.ts";
+import { startLocalWorker } from "./local-worker.ts";
+import { parsePort, progressLine, say } from "./terminal.ts";
+
+interface DevOptions {
+  readonly replica: string;
+  readonly port: string;
+  readonly name: string;
+}
+
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => interrupted.abort(signal));
+}
+
+const command = new Command("npm run dev --")
+  .description("Serve a copy of a replica from a local Worker.")
+  .requiredOption("--replica <url>", "file:///folder or s3://bucket/path?endpoint=…&region=…")
+  .option("--port <number>", "port of the local Worker", process.env["PORT"] ?? "8787")
+  .option("--name <name>", "name of the database in the API", "app")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  npm run dev -- --replica file:///var/backups/app
+  AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… \\
+    npm run dev -- --replica 's3://bucket/app.db?endpoint=https://ACCOUNT.r2.cloudflarestorage.com&region=auto'`,
+  )
+  .exitOverride();
+
+try {
+  command.parse();
+  await dev(command.opts<DevOptions>());
+} catch (error) {
+  process.exitCode = exitCode(error);
+}
+
+function exitCode(error: unknown): number {
+  // Commander has printed its own message: 0 for --help, 2 for a usage error, as everywhere.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (interrupted.signal.aborted) return 130;
+  say(`eddy: ${isReplicaError(error) ? error.message : String((error as Error).stack)}`);
+  return isReplicaError(error, "BAD_CONFIG") ? 2 : 1;
+}
+
+async function dev({ replica: url, port, name }: DevOptions): Promise<void> {
+  const { signal } = interrupted;
+  const source = openReplica(url, { env: process.env, writing: false });
+  const token = process.env["EDDY_TOKEN"] ?? randomBytes(12).toString("hex");
+  const folder = mkdtempSync(join(tmpdir(), "eddy-dev-"));
+  try {
+    const prefix = `dev/${name}`;
+    const worker = await startLocalWorker({
+      folder,
+      port: parsePort(port),
+      token,
+      databases: { [name]: prefix },
+      signal,
+    });
+    try {
+      const target = openReplica(worker.storeUrl(prefix), { env: worker.storeEnv, writing: true });
+      const copied = await copyReplica(source, target, { signal, onProgress: progressLine });
+      say(`copied ${copied.files} LTX files, ${(copied.bytes / 1e6).toFixed(1)} MB`);
+      printWhatToTry(worker.url, name, token);
+      await Promise.race([
+        worker.exited,
+        new Promise<void>((resolve) => {
+          if (signal.aborted) resolve();
+          signal.addEventListener("abort", () => resolve());
+        }),
+      ]);
+    } finally {
+      await worker.stop();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function printWhatToTry(url: string, name: string, token: string): void {
+  const curl = `curl -sG -H 'Authorization: Bearer ${token}' ${url}/v1/dbs/${name}`;
+  say(`
+  The page     ${url}/#token=${token}
+  The tables   ${curl}/query --data-urlencode 'sql=SELECT name, sql FROM sqlite_schema'
+  About it     ${curl}
+
+This is a copy: it does not follow what is written to the replica from now on. Ctrl-C removes it.`);
+}

@@ -51,7 +51,9 @@ declare class URL {
 }
 
 declare namespace WebAssembly {
-  class Module {}
+  interface Module {
+    readonly moduleBrand?: never;
+  }
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number });
     readonly buffer: ArrayBuffer;

@@ -1,9 +1,13 @@
-declare namespace Cloudflare {
-  interface GlobalProps {
-    mainModule: typeof import("../../worker/index.ts");
-  }
-  interface Env {
-    BUCKET: R2Bucket;
-    EDDY_TOKEN: string;
+import type * as worker from "../../worker/index.ts";
+
+declare global {
+  namespace Cloudflare {
+    interface GlobalProps {
+      mainModule: typeof worker;
+    }
+    interface Env {
+      BUCKET: R2Bucket;
+      EDDY_TOKEN: string;
+    }
   }
 }

@@ -1,0 +1,22 @@
+/** `npm run bench [NAME …]`: prints our figures beside the peers', measured in the same run. */
+import { QUIET_WRANGLER } from "../../tools/quiet-wrangler.ts";
+import { benchCodec } from "./codec.ts";
+import { benchCommitToBucket } from "./commit-to-bucket.ts";
+import { benchCommitToQueryable } from "./commit-to-queryable.ts";
+
+const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
+  codec: benchCodec,
+  "commit-to-bucket": benchCommitToBucket,
+  "commit-to-queryable": benchCommitToQueryable,
+};
+
+Object.assign(process.env, QUIET_WRANGLER);
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !(name in BENCHMARKS));
+if (unknown.length > 0) {
+  const known = Object.keys(BENCHMARKS).join(", ");
+  console.error(`there is no benchmark "${unknown.join('", "')}": there are ${known}`);
+  process.exit(2);
+}
+console.log("Timings of one machine in one run: trust the ratios, not the milliseconds.");
+for (const name of names.length > 0 ? names : Object.keys(BENCHMARKS)) await BENCHMARKS[name]?.();

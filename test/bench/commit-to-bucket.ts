@@ -1,0 +1,193 @@
+/**
+ * How long a commit takes to be in the bucket: Eddy and the real Litestream, one after the other, against
+ * the same local R2 through the same proxy, which tells when each PUT was answered.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { decodeLtx } from "../../shared/ltx/decoder.ts";
+import { LOCAL_BUCKET, LOCAL_CREDENTIALS, startLocalWorker } from "../../tools/local-worker.ts";
+import { freePort } from "../support/free-port.ts";
+import { peerBinary } from "../support/litestream.ts";
+import { startResigningProxy, type StoredObject } from "../support/resigning-proxy.ts";
+import { milliseconds, percentile, printTable } from "./statistics.ts";
+
+const BEATS = 200;
+const INTERVAL_MS = 50;
+
+interface Contender {
+  readonly name: string;
+  start(path: string, endpoint: string, folder: string): ChildProcess;
+}
+
+const credentials = {
+  AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey,
+  AWS_CA_BUNDLE: undefined,
+};
+
+const eddy: Contender = {
+  name: "Eddy",
+  start: (path, endpoint) =>
+    spawn(
+      process.execPath,
+      ["replicator/cli.ts", "replicate", path, storeUrl("eddy", endpoint), "--json"],
+      { stdio: "ignore", env: { ...process.env, ...credentials } },
+    ),
+};
+
+function litestream(name: string, interval: string | undefined): Contender {
+  const prefix = name.replaceAll(/\W+/g, "-");
+  return {
+    name,
+    start(path, endpoint, folder) {
+      const config = join(folder, `${prefix}.json`);
+      // JSON is YAML.
+      writeFileSync(
+        config,
+        JSON.stringify({
+          dbs: [
+            {
+              path,
+              ...(interval && { "monitor-interval": interval }),
+              replica: {
+                type: "s3",
+                bucket: LOCAL_BUCKET,
+                path: prefix,
+                endpoint,
+                region: "auto",
+                "force-path-style": true,
+                ...(interval && { "sync-interval": interval }),
+              },
+            },
+          ],
+        }),
+      );
+      return spawn(peerBinary("litestream"), ["replicate", "-config", config], {
+        stdio: "ignore",
+        env: { ...process.env, ...credentials },
+      });
+    },
+  };
+}
+
+function storeUrl(path: string, endpoint: string): string {
+  const parameters = new URLSearchParams({ endpoint, region: "auto", forcePathStyle: "true" });
+  return `s3://${LOCAL_BUCKET}/${path}?${parameters.toString()}`;
+}
+
+/** Prints the table of commit to bucket. */
+export async function benchCommitToBucket(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "eddy-bench-"));
+  const port = await freePort();
+  const worker = await startLocalWorker({ folder, port, token: "bench", databases: {} });
+  try {
+    const rows = [["", "median", "p99", "files"]];
+    const contenders = [
+      eddy,
+      litestream("Litestream 0.5.17", undefined),
+      litestream("Litestream 0.5.17, intervals 10 ms", "10ms"),
+    ];
+    for (const contender of contenders) {
+      rows.push(await measure(contender, `${worker.url}/cdn-cgi/local/r2/s3`, folder));
+    }
+    printTable(`commit to bucket, ${BEATS} commits, one every ${INTERVAL_MS} ms`, rows);
+  } finally {
+    await worker.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measure(contender: Contender, upstream: string, folder: string): Promise<string[]> {
+  const path = join(mkdtempSync(join(folder, "db-")), "beats.db");
+  const database = new DatabaseSync(path);
+  database.exec(
+    "PRAGMA journal_mode = WAL; CREATE TABLE beats (id INTEGER PRIMARY KEY, body TEXT)",
+  );
+  database.close();
+  const stored: StoredObject[] = [];
+  let onStored: () => void = () => {};
+  const proxy = await startResigningProxy({
+    upstream,
+    ...LOCAL_CREDENTIALS,
+    onStored(object) {
+      if (object.path.includes("/0000/")) stored.push(object);
+      onStored();
+    },
+  });
+  const replicator = contender.start(path, proxy.url, folder);
+  const ended = new Promise<never>((_, reject) => {
+    replicator.once("exit", (code) => reject(new Error(`${contender.name} ended with ${code}`)));
+  });
+  ended.catch(() => {});
+  const until = async (condition: () => boolean) => {
+    while (!condition()) {
+      await Promise.race([ended, new Promise<void>((resolve) => (onStored = resolve))]);
+    }
+  };
+  await until(() => stored.length > 0);
+  const committedAtMs = await writeBeats(path);
+  const image = new Image(folder);
+  const latencies: number[] = [];
+  let seen = 0;
+  let used = 0;
+  await until(() => {
+    for (; used < stored.length; used++) {
+      const object = stored[used];
+      if (!object) break;
+      const newest = image.apply(object.body);
+      for (; seen < newest; seen++) {
+        latencies.push(object.storedAtMs - (committedAtMs.get(seen + 1) ?? Number.NaN));
+      }
+    }
+    return seen === BEATS;
+  });
+  replicator.kill("SIGKILL");
+  await proxy.close();
+  const [median, p99] = [percentile(latencies, 0.5), percentile(latencies, 0.99)];
+  return [contender.name, milliseconds(median), milliseconds(p99), String(stored.length)];
+}
+
+async function writeBeats(path: string): Promise<Map<number, number>> {
+  const args = ["test/bench/beat-writer.ts", path, String(BEATS), String(INTERVAL_MS)];
+  const writer = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let printed = "";
+  writer.stdout.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+  await new Promise((resolve) => writer.once("close", resolve));
+  return new Map(
+    printed
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { id: number; committedAtMs: number })
+      .map(({ id, committedAtMs }) => [id, committedAtMs]),
+  );
+}
+
+/** The database as the bucket holds it, after each LTX file in turn. */
+class Image {
+  readonly #pages = new Map<number, Uint8Array>();
+  readonly #path: string;
+
+  constructor(folder: string) {
+    this.#path = join(mkdtempSync(join(folder, "image-")), "image.db");
+  }
+
+  /** Applies one LTX file; returns the newest beat that the database now holds. */
+  apply(ltx: Uint8Array): number {
+    const { header, pages } = decodeLtx(ltx);
+    for (const { pgno, data } of pages) this.#pages.set(pgno, data);
+    const bytes = Buffer.alloc(header.commit * header.pageSize);
+    for (const [pgno, data] of this.#pages) {
+      if (pgno <= header.commit) bytes.set(data, (pgno - 1) * header.pageSize);
+    }
+    // Rollback-journal format, so that SQLite looks for no log beside the file.
+    bytes.fill(1, 18, 20);
+    writeFileSync(this.#path, bytes);
+    const database = new DatabaseSync(this.#path, { readOnly: true });
+    const row = database.prepare("SELECT coalesce(max(id), 0) AS newest FROM beats").get();
+    database.close();
+    return Number(row?.["newest"]);
+  }
+}

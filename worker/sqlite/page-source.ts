@@ -1,0 +1,18 @@
+/**
+ * Where a query's pages come from. `PageReader` in `shared/replica` is one; tests bring their own.
+ * A source belongs to one database at one TXID and never changes what a page holds.
+ */
+export interface PageSource {
+  /** Bytes in a page. */
+  readonly pageSize: number;
+  /** Pages in the database: its length is `pageCount * pageSize`. */
+  readonly pageCount: number;
+  /** The page as it is stored, where it is at hand; synchronous. */
+  resident(pgno: number): Uint8Array | undefined;
+  /**
+   * Fetches a page, and what the source thinks will be asked for next. After it `resident(pgno)` has
+   * the page, at least until the caller has awaited something else. Whatever it throws becomes the
+   * query's error, unchanged.
+   */
+  load(pgno: number, signal?: AbortSignal): Promise<void>;
+}

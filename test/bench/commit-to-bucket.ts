@@ -108,13 +108,13 @@ async function measure(contender: Contender, upstream: string, folder: string): 
   );
   database.close();
   const stored: StoredObject[] = [];
-  let onStored: () => void = () => {};
+  let onStored: (() => void) | undefined;
   const proxy = await startResigningProxy({
     upstream,
     ...LOCAL_CREDENTIALS,
     onStored(object) {
       if (object.path.includes("/0000/")) stored.push(object);
-      onStored();
+      onStored?.();
     },
   });
   const replicator = contender.start(path, proxy.url, folder);

@@ -1,0 +1,110 @@
+/** Files that are complete under their name or not there at all, also after a power failure. */
+import { randomBytes } from "node:crypto";
+import { link, mkdir, open, rename, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { throwIfAborted } from "../../shared/errors.ts";
+import type { PutBody } from "../../shared/storage/bytes.ts";
+
+/** Ending of files that are not finished; Litestream removes what it finds with this ending. */
+export const TEMPORARY_SUFFIX = ".tmp";
+
+export interface TemporaryFileOptions {
+  /** Becomes the file's time stamp. */
+  readonly modifiedAtMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes `body` to a file beside `path`, forced to disk.
+ *
+ * @returns The temporary file's path, for `publishFile` or `publishNewFile`.
+ * @throws What the file system, `body` or the signal throw; nothing is left behind then.
+ */
+export async function writeTemporaryFile(
+  path: string,
+  body: PutBody,
+  { modifiedAtMs, signal }: TemporaryFileOptions = {},
+): Promise<string> {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}${TEMPORARY_SUFFIX}`;
+  const file = await open(temporary, "wx", 0o666);
+  try {
+    try {
+      for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+        throwIfAborted(signal);
+        await file.writeFile(chunk);
+      }
+      if (modifiedAtMs !== undefined) {
+        await file.utimes(modifiedAtMs / 1000, modifiedAtMs / 1000);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    throwIfAborted(signal);
+    return temporary;
+  } catch (error) {
+    await removeFile(temporary);
+    throw error;
+  }
+}
+
+/** Gives a finished temporary file its name, replacing what had it. */
+export async function publishFile(temporary: string, path: string): Promise<void> {
+  await rename(temporary, path);
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Gives a finished temporary file a name that nothing has yet. A hard link is the one step that
+ * both checks and creates.
+ *
+ * @returns False when the name is taken; the temporary file is gone either way.
+ */
+export async function publishNewFile(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    await removeFile(temporary);
+  }
+  await syncFolder(dirname(path));
+  return true;
+}
+
+/** Makes `folder` and what is missing above it, each entry forced to disk. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  // From the new folder up to the one that was there before: each holds a new entry.
+  for (let child = folder; child.length >= first.length; child = dirname(child)) {
+    await syncFolder(dirname(child));
+  }
+}
+
+/** Removes a file; one that is not there is no error. */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+  }
+}
+
+/** The system's name for a failure, such as `ENOENT`; undefined for other errors. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open a folder; its file system keeps renames in its journal.
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

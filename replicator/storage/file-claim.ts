@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import { rename, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import type { Etag } from "../../shared/storage/object-store.ts";
+import { codeOf, publishNewFile, removeFile, writeTemporaryFile } from "./durable-file.ts";
+
+/** A claim this old was left by a process that died; replacing a file takes milliseconds. */
+const STALE_AFTER_MS = 60_000;
+
+/** The right to replace one content of one file, held by one process at a time. */
+export interface ReplacementClaim {
+  release(): Promise<void>;
+}
+
+/**
+ * Claims the right to replace the content `etag` of `path`.
+ *
+ * A file system cannot compare and rename in one step. But each content is replaced once only, so
+ * whoever creates the file named after that content may replace it. The holder must look at the
+ * content again: the claim may be the second one for a content that is gone.
+ *
+ * @returns Undefined when another process holds the claim.
+ */
+export async function claimReplacement(
+  path: string,
+  etag: Etag,
+): Promise<ReplacementClaim | undefined> {
+  const content = createHash("sha256").update(etag).digest("hex").slice(0, 16);
+  const claim = `${path}.${content}.claim.tmp`;
+  const holder = new TextEncoder().encode(`${hostname()}:${process.pid}\n`);
+  await breakStaleClaim(claim);
+  const claimed = await publishNewFile(await writeTemporaryFile(claim, holder), claim);
+  return claimed ? { release: () => removeFile(claim) } : undefined;
+}
+
+async function breakStaleClaim(claim: string): Promise<void> {
+  try {
+    const { mtimeMs } = await stat(claim);
+    if (Date.now() - mtimeMs < STALE_AFTER_MS) return;
+    // A rename succeeds for one process only, so two cannot both break the same claim.
+    const broken = `${claim}.${process.pid}.tmp`;
+    await rename(claim, broken);
+    await removeFile(broken);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+  }
+}

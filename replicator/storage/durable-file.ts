@@ -48,9 +48,14 @@ export async function writeTemporaryFile(
   }
 }
 
-/** Gives a finished temporary file its name, replacing what had it. */
+/** Gives a finished temporary file its name, replacing what had it; on failure it is removed. */
 export async function publishFile(temporary: string, path: string): Promise<void> {
-  await rename(temporary, path);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    await removeFile(temporary);
+    throw error;
+  }
   await syncFolder(dirname(path));
 }
 

@@ -1,0 +1,47 @@
+import { ReplicaError } from "../../shared/errors.ts";
+import { LEVEL_MAX } from "../../shared/limits.ts";
+import { formatTxid } from "../../shared/ltx/txid.ts";
+import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
+import { openReplica } from "../storage/open-store.ts";
+import { printJson, printLine, usageError } from "../terminal/output.ts";
+
+/** Options of `eddy ltx` as the command line gives them. */
+export interface LtxFlags {
+  readonly level: string;
+  readonly json?: boolean;
+}
+
+/** `eddy ltx URL`: the LTX files of a replica, level by level. JSON as Litestream's `ltx -json`. */
+export async function ltxCommand(url: string, flags: LtxFlags, signal: AbortSignal): Promise<void> {
+  const levels = levelsOf(flags.level);
+  const replica = openReplica(url, { env: process.env, writing: false, signal });
+  const rows: Record<"level" | "min_txid" | "max_txid" | "size" | "timestamp", string | number>[] =
+    [];
+  for (const level of levels) {
+    for await (const file of listLtxFiles(replica, { level, signal })) {
+      rows.push({
+        level,
+        min_txid: formatTxid(file.minTxid),
+        max_txid: formatTxid(file.maxTxid),
+        size: file.sizeBytes,
+        timestamp: new Date(file.createdAtMs).toISOString(),
+      });
+    }
+  }
+  if (rows.length === 0) {
+    throw new ReplicaError("DB_NOT_FOUND", `${url} holds no LTX file at level ${flags.level}`);
+  }
+  if (flags.json) return printJson(rows);
+  printLine("level  min_txid          max_txid          size          created");
+  for (const { level, min_txid, max_txid, size, timestamp } of rows) {
+    printLine(
+      `${String(level).padEnd(6)} ${min_txid}  ${max_txid}  ${String(size).padEnd(12)}  ${timestamp}`,
+    );
+  }
+}
+
+function levelsOf(text: string): number[] {
+  if (text === "all") return Array.from({ length: LEVEL_MAX + 1 }, (_, level) => level);
+  if (/^\d$/.test(text)) return [Number(text)];
+  throw usageError(`--level is 0 to ${LEVEL_MAX}, or all; not "${text}"`);
+}

@@ -1,0 +1,128 @@
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { ReplicaError } from "../../shared/errors.ts";
+
+/** Consecutive pages are written together, up to so many bytes. */
+const RUN_BYTES_MAX = 1024 * 1024;
+
+/**
+ * A database file in the making: pages in any order into a temporary file beside the target, which
+ * takes the target's name only when it is complete. Nothing is left behind otherwise.
+ */
+export class DatabaseFile {
+  readonly temporaryPath: string;
+  readonly #path: string;
+  #fd: number | undefined;
+  #pageSize = 0;
+  readonly #run = new Uint8Array(RUN_BYTES_MAX);
+  #runBytes = 0;
+  #runOffset = 0;
+  #written = new Uint8Array(1024);
+
+  /** @throws {ReplicaError} `LOCAL_FILE` when the folder takes no file. */
+  constructor(path: string) {
+    this.#path = path;
+    this.temporaryPath = `${path}.${process.pid}.tmp`;
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC;
+    this.#fd = this.#attempt("create", () => openSync(this.temporaryPath, flags, 0o644));
+  }
+
+  /** Writes one page over what was there. All pages are of one size. */
+  writePage(pgno: number, data: Uint8Array): void {
+    this.#pageSize = data.length;
+    this.#mark(pgno);
+    const offset = (pgno - 1) * data.length;
+    const isNext = offset === this.#runOffset + this.#runBytes;
+    if (!isNext || this.#runBytes + data.length > RUN_BYTES_MAX) {
+      this.#flush();
+      this.#runOffset = offset;
+    }
+    this.#run.set(data, this.#runBytes);
+    this.#runBytes += data.length;
+  }
+
+  /** The first page of 1 to `commit` that was never written, but for `lockPgno`; undefined: all there. */
+  firstMissingPage(commit: number, lockPgno: number): number | undefined {
+    for (let pgno = 1; pgno <= commit; pgno++) {
+      if (pgno !== lockPgno && !this.#isMarked(pgno)) return pgno;
+    }
+    return undefined;
+  }
+
+  /** Cuts or extends (with zeros) the file to `commit` pages and makes it durable. */
+  finish(commit: number): void {
+    this.#flush();
+    const fd = this.#open();
+    this.#attempt("write", () => {
+      ftruncateSync(fd, commit * this.#pageSize);
+      fsyncSync(fd);
+    });
+    closeSync(fd);
+    this.#fd = undefined;
+  }
+
+  /** Gives the finished file its name, durably. */
+  publish(): void {
+    this.#attempt("rename", () => renameSync(this.temporaryPath, this.#path));
+    const folder = openSync(dirname(this.#path), "r");
+    fsyncSync(folder);
+    closeSync(folder);
+  }
+
+  /** Removes what there is of it. To be called in any case; after `publish` it removes nothing. */
+  discard(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+    rmSync(this.temporaryPath, { force: true });
+  }
+
+  #open(): number {
+    if (this.#fd === undefined) throw new Error("the database file is closed already");
+    return this.#fd;
+  }
+
+  #flush(): void {
+    const fd = this.#open();
+    this.#attempt("write", () => {
+      for (let done = 0; done < this.#runBytes;) {
+        const offset = this.#runOffset + done;
+        done += writeSync(fd, this.#run, done, this.#runBytes - done, offset);
+      }
+    });
+    this.#runBytes = 0;
+  }
+
+  #mark(pgno: number): void {
+    const byte = pgno >>> 3;
+    if (byte >= this.#written.length) {
+      const larger = new Uint8Array(Math.max(byte + 1, this.#written.length * 2));
+      larger.set(this.#written);
+      this.#written = larger;
+    }
+    this.#written[byte] = (this.#written[byte] ?? 0) | (1 << (pgno & 7));
+  }
+
+  #isMarked(pgno: number): boolean {
+    return ((this.#written[pgno >>> 3] ?? 0) & (1 << (pgno & 7))) !== 0;
+  }
+
+  #attempt<Result>(what: string, run: () => Result): Result {
+    try {
+      return run();
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      const reason = code === "ENOSPC" ? "the disk is full" : message;
+      const sentence = `cannot ${what} ${this.temporaryPath}: ${reason}`;
+      throw new ReplicaError("LOCAL_FILE", sentence, { cause });
+    }
+  }
+}

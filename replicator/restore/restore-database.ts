@@ -1,0 +1,149 @@
+/** From a replica to a database file: every file of the plan, whole, every checksum verified. */
+import { existsSync, rmSync, statSync } from "node:fs";
+import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
+import { LtxDecoder } from "../../shared/ltx/decoder.ts";
+import type { LtxHeader } from "../../shared/ltx/header.ts";
+import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { loadPlan } from "../../shared/replica/load-plan.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
+import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
+import { lockPgno } from "../../shared/sqlite/database-header.ts";
+import { checkIntegrity, type IntegrityCheck } from "./check-integrity.ts";
+import { DatabaseFile } from "./database-file.ts";
+import { readInOrder } from "./read-in-order.ts";
+
+const SIDECARS = ["-wal", "-shm", "-journal"];
+
+export interface RestoreProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface RestoreOptions {
+  readonly output: string;
+  readonly target: RestoreTarget;
+  readonly integrityCheck: IntegrityCheck;
+  /** Replace a file that is there already. */
+  readonly force: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Called as bytes of LTX files are read and applied. */
+  readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
+}
+
+export interface RestoreResult {
+  readonly txid: Txid;
+  /** When the restored state was committed, as the newest file's header says. */
+  readonly timestampMs: number;
+  readonly sizeBytes: number;
+  readonly files: number;
+  /** False when the replica is too coarse for the moment that was asked for. */
+  readonly exact: boolean;
+}
+
+/**
+ * Writes the database as it was at `target` to `output`, which appears only when it is complete and
+ * has passed its check.
+ *
+ * @throws {ReplicaError} `OUTPUT_EXISTS`, `CORRUPT_PAGE`, `LOCAL_FILE`, `ABORTED`, and what planning throws.
+ */
+export async function restoreDatabase(
+  replica: Replica,
+  options: RestoreOptions,
+): Promise<RestoreResult> {
+  if (!options.force) refuseExisting(options.output);
+  try {
+    return await restoreOnce(replica, options);
+  } catch (error) {
+    // Retention or a compaction took a file away between plan and read: what replaced it is there.
+    if (!isReplicaError(error, "OBJECT_MISSING")) throw error;
+    return await restoreOnce(replica, options);
+  }
+}
+
+/** @throws {ReplicaError} `OUTPUT_EXISTS` when `output`, or a log that SQLite would take for its, is there. */
+export function refuseExisting(output: string): void {
+  const isThere = existsSync(output) && statSync(output).size > 0;
+  const inTheWay = isThere ? "" : SIDECARS.find((suffix) => existsSync(output + suffix));
+  if (inTheWay === undefined) return;
+  throw new ReplicaError(
+    "OUTPUT_EXISTS",
+    `${output}${inTheWay} exists already: choose another --output, or replace it with --force`,
+  );
+}
+
+async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<RestoreResult> {
+  const { signal, target } = options;
+  const plan = await loadPlan(replica, target, { signal });
+  const file = new DatabaseFile(options.output);
+  try {
+    const header = await applyPlan(replica, plan, file, options);
+    const { commit, pageSize, timestampMs } = header;
+    const missing = file.firstMissingPage(commit, lockPgno(pageSize));
+    if (missing !== undefined) {
+      const where = `page ${missing} of ${commit} is in none of the ${plan.files.length} LTX files`;
+      throw new ReplicaError("CORRUPT_PAGE", `${where} that make TXID ${formatTxid(plan.txid)}`);
+    }
+    file.finish(commit);
+    checkIntegrity(file.temporaryPath, options.integrityCheck);
+    throwIfAborted(signal);
+    // SQLite would replay a log that belongs to the file which was here before.
+    for (const suffix of SIDECARS) rmSync(options.output + suffix, { force: true });
+    file.publish();
+    const sizeBytes = commit * pageSize;
+    return { txid: plan.txid, timestampMs, sizeBytes, files: plan.files.length, exact: plan.exact };
+  } finally {
+    file.discard();
+  }
+}
+
+/** Applies the plan's files, oldest first, so that the newest version of a page is written last. */
+async function applyPlan(
+  replica: Replica,
+  plan: RestorePlan,
+  file: DatabaseFile,
+  { signal, onProgress }: RestoreOptions,
+): Promise<LtxHeader> {
+  const totalBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let doneBytes = 0;
+  let newest: LtxHeader | undefined;
+  for (const info of plan.files) {
+    const decoder = new LtxDecoder();
+    try {
+      for await (const chunk of readInOrder(replica.store, info, signal)) {
+        throwIfAborted(signal);
+        for (const { pgno, data } of decoder.push(chunk)) file.writePage(pgno, data);
+        doneBytes += chunk.length;
+        onProgress?.({ doneBytes, totalBytes });
+      }
+      const { header } = decoder.finish();
+      checkHeader(header, info, newest);
+      newest = header;
+    } catch (error) {
+      throw isReplicaError(error, "CORRUPT_PAGE") ? inFile(info, error) : error;
+    }
+  }
+  if (!newest) throw new Error("a restore plan holds at least one file");
+  return newest;
+}
+
+function checkHeader(header: LtxHeader, info: LtxFileInfo, previous: LtxHeader | undefined): void {
+  if (header.minTxid !== info.minTxid || header.maxTxid !== info.maxTxid) {
+    const held = `${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)}`;
+    throw new ReplicaError(
+      "CORRUPT_PAGE",
+      `its name does not say the TXIDs that it holds, ${held}`,
+    );
+  }
+  if (previous && previous.pageSize !== header.pageSize) {
+    const sizes = `${header.pageSize} bytes, those before it ${previous.pageSize}`;
+    throw new ReplicaError(
+      "CORRUPT_PAGE",
+      `its pages have ${sizes}: two histories share this path`,
+    );
+  }
+}
+
+function inFile({ key }: LtxFileInfo, cause: ReplicaError): ReplicaError {
+  return new ReplicaError("CORRUPT_PAGE", `"${key}" is damaged: ${cause.message}`, { cause });
+}

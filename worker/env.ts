@@ -15,4 +15,6 @@ export interface Env {
   readonly REPLICA_ROOT?: string;
   /** Milliseconds for which the newest known TXID is trusted; 1000 when not set. */
   readonly HEAD_TTL_MS?: string;
+  /** Origins whose pages may call the API, with commas between them; `*`, all, when not set. */
+  readonly CORS_ORIGINS?: string;
 }

@@ -1,0 +1,80 @@
+import { parseInstant } from "../instant.ts";
+import { formatTxid, type Txid } from "../ltx/txid.ts";
+import type { Etag, ObjectInfo } from "../storage/object-store.ts";
+import { formatLevelPrefix, parseLtxKey, type LtxKey, type Replica } from "./ltx-key.ts";
+
+/** Metadata of every LTX object: the header's timestamp in RFC 3339. */
+export const TIMESTAMP_METADATA = "litestream-timestamp";
+
+/** Metadata of our own compacted files: the stamp of their oldest transaction. */
+const OLDEST_METADATA = "eddy-oldest-timestamp";
+
+/** One LTX file as a listing shows it: nothing here needs the file's bytes. */
+export interface LtxFileInfo extends LtxKey {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** When the file was made, where the listing tells; otherwise when it was uploaded. */
+  readonly createdAtMs: number;
+  /** Stamp of the oldest transaction in a file that covers several, where the store tells. */
+  readonly oldestAtMs?: number;
+  readonly etag: Etag;
+}
+
+export interface ListLtxFilesOptions {
+  readonly level: number;
+  /** Skip files whose first transaction comes before this one. */
+  readonly seek?: Txid | undefined;
+  /** Ask for the stamps of the files too, where a listing can carry them. */
+  readonly withTimestamps?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Lists one level's LTX files in transaction order, asking for the next page only when the caller
+ * has used up the last. Leaving the loop early costs nothing more. Skips keys that are not LTX
+ * files, as Litestream does.
+ */
+export async function* listLtxFiles(
+  replica: Replica,
+  { level, seek, withTimestamps, signal }: ListLtxFilesOptions,
+): AsyncGenerator<LtxFileInfo, void, undefined> {
+  const prefix = formatLevelPrefix(replica, level);
+  // A bare TXID sorts just before every name that starts with it, so `startAfter` acts as ">=".
+  const startAfter = seek === undefined ? undefined : prefix + formatTxid(seek);
+  for await (const object of listObjects(replica, { prefix, startAfter, withTimestamps, signal })) {
+    const file = toLtxFile(replica, object);
+    if (file?.level === level) yield file;
+  }
+}
+
+/** Reads a listed object's key; undefined when it is not an LTX file of this replica. */
+export function toLtxFile(replica: Replica, object: ObjectInfo): LtxFileInfo | undefined {
+  const parsed = parseLtxKey(replica, object.key);
+  if (!parsed) return undefined;
+  const { key, sizeBytes, etag, metadata, uploadedAtMs } = object;
+  const createdAtMs = parseInstant(metadata?.[TIMESTAMP_METADATA] ?? "") ?? uploadedAtMs;
+  const oldestAtMs = parseInstant(metadata?.[OLDEST_METADATA] ?? "");
+  const file = { ...parsed, key, sizeBytes, etag, createdAtMs };
+  return oldestAtMs === undefined ? file : { ...file, oldestAtMs };
+}
+
+interface ListObjectsOptions {
+  readonly prefix: string;
+  readonly startAfter: string | undefined;
+  readonly withTimestamps: boolean | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function* listObjects(
+  { store }: Replica,
+  { prefix, startAfter, withTimestamps, signal }: ListObjectsOptions,
+): AsyncGenerator<ObjectInfo, void, undefined> {
+  let cursor: string | undefined;
+  // Bounded by the store: a cursor goes forward and ends with the last key.
+  do {
+    const position = cursor === undefined ? { startAfter } : { cursor };
+    const page = await store.list({ prefix, ...position, withMetadata: withTimestamps, signal });
+    yield* page.objects;
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+}

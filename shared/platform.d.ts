@@ -11,6 +11,11 @@ interface AbortSignal {
   throwIfAborted(): void;
 }
 
+declare class AbortController {
+  readonly signal: AbortSignal;
+  abort(reason?: unknown): void;
+}
+
 declare class TextEncoder {
   encode(input?: string): Uint8Array<ArrayBuffer>;
 }
@@ -73,3 +78,4 @@ declare const crypto: { readonly subtle: SubtleCrypto };
 
 declare function setTimeout(callback: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
+declare function btoa(data: string): string;

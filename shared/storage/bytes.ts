@@ -1,3 +1,5 @@
+import { throwIfAborted } from "../errors.ts";
+
 /** What `put` takes. */
 export type PutBody = Uint8Array | AsyncIterable<Uint8Array>;
 
@@ -13,48 +15,51 @@ export function joinChunks(chunks: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** All bytes of `body`, in memory. */
-export async function collectBytes(body: PutBody): Promise<Uint8Array> {
+/** All bytes of `body`, in memory; throws `ABORTED` between two chunks when `signal` has fired. */
+export async function collectBytes(
+  body: PutBody,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   if (body instanceof Uint8Array) return body;
   const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
+  for await (const chunk of body) {
+    throwIfAborted(signal);
+    chunks.push(chunk);
+  }
   return joinChunks(chunks);
 }
 
 /**
- * Cuts `body` anew into parts that are full but for the last, as multipart uploads demand.
+ * Cuts `body` anew into parts of `partBytes`, the last one perhaps smaller, as multipart uploads
+ * demand.
  *
- * @param partBytes Size of the part with this 0-based index; asked for when the part begins.
- * @yields Parts of a buffer of their own or views of `body`; none for an empty body.
+ * @yields Parts with a buffer of their own or views of `body`; none for an empty body.
+ * @throws {ReplicaError} `ABORTED` between two chunks when `signal` has fired.
  */
 export async function* cutParts(
   body: PutBody,
-  partBytes: (index: number) => number,
+  partBytes: number,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (body instanceof Uint8Array) {
-    let index = 0;
-    for (let offset = 0; offset < body.length; index++) {
-      const end = Math.min(offset + partBytes(index), body.length);
-      yield body.subarray(offset, end);
-      offset = end;
+    for (let offset = 0; offset < body.length; offset += partBytes) {
+      yield body.subarray(offset, offset + partBytes);
     }
     return;
   }
-  let index = 0;
-  let part = new Uint8Array(0);
+  let part = new Uint8Array(partBytes);
   let filled = 0;
   for await (const chunk of body) {
-    let rest = chunk;
-    while (rest.length > 0) {
-      if (filled === part.length) {
-        if (filled > 0) yield part;
-        part = new Uint8Array(partBytes(index++));
-        filled = 0;
-      }
-      const taken = Math.min(rest.length, part.length - filled);
-      part.set(rest.subarray(0, taken), filled);
-      filled += taken;
-      rest = rest.subarray(taken);
+    throwIfAborted(signal);
+    for (let offset = 0; offset < chunk.length;) {
+      const taken = chunk.subarray(offset, offset + partBytes - filled);
+      part.set(taken, filled);
+      filled += taken.length;
+      offset += taken.length;
+      if (filled < partBytes) continue;
+      yield part;
+      part = new Uint8Array(partBytes);
+      filled = 0;
     }
   }
   if (filled > 0) yield part.subarray(0, filled);

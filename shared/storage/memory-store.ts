@@ -71,7 +71,7 @@ export class MemoryStore implements ObjectStore {
   async put(key: string, body: PutBody, options: PutOptions = {}): Promise<ObjectInfo> {
     const { metadata = {}, onlyIf, signal } = options;
     throwIfAborted(signal);
-    const bytes = Uint8Array.from(await collectBytes(body));
+    const bytes = Uint8Array.from(await collectBytes(body, signal));
     throwIfAborted(signal);
     // From here on nothing waits, so looking and storing are one step.
     const present = this.#objects.get(key)?.etag;

@@ -60,6 +60,11 @@ export type PutCondition = { readonly absent: true } | { readonly etag: Etag };
 export interface PutOptions {
   readonly metadata?: Metadata | undefined;
   readonly onlyIf?: PutCondition | undefined;
+  /**
+   * Upper bound of a streamed body's size where it is known: S3 takes 10,000 parts of one size, by
+   * default 156 GiB in all, and chooses larger parts for more.
+   */
+  readonly sizeBytesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

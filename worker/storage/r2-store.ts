@@ -83,7 +83,7 @@ export class R2Store implements ObjectStore {
   put(key: string, body: PutBody, options: PutOptions = {}): Promise<ObjectInfo> {
     return attempt(`write "${key}"`, options.signal, async () => {
       if (body instanceof Uint8Array) return this.#putWhole(key, body, options);
-      const parts = cutParts(body, () => PART_BYTES);
+      const parts = cutParts(body, PART_BYTES, options.signal);
       const first = await parts.next();
       if (first.done) return this.#putWhole(key, new Uint8Array(0), options);
       throwIfAborted(options.signal);

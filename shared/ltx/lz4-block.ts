@@ -1,0 +1,211 @@
+/**
+ * LZ4 blocks, strictly: the decoder refuses every structural fault, the encoder keeps the rules at
+ * the end of a block that liblz4 insists on. It is our own because lz4js keeps neither.
+ *
+ * @see https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
+ */
+import { ReplicaError } from "../errors.ts";
+
+const MATCH_BYTES_MIN = 4;
+/** A block's last bytes are literals. */
+const LAST_LITERALS = 5;
+/** The last match starts at least so far from the block's end. */
+const MATCH_START_LIMIT = 12;
+/** Length that does not fit its four bits; more bytes follow. */
+const LENGTH_MASK = 15;
+
+const HASH_BITS = 12;
+/** Multiplier of Fibonacci hashing: 2^32 divided by the golden ratio. */
+const HASH_MULTIPLIER = 0x9e3779b1;
+/** Misses in a row, times 64, after which the search steps one byte further at a time. */
+const SKIP_SHIFT = 6;
+/** From so many bytes on, a call to the engine's copy is quicker than a loop. */
+const COPY_CALL_BYTES = 48;
+
+/** Where a four-byte sequence was last seen in the block. Zeroed per block: 0 is a place like any other. */
+const hashTable = new Uint16Array(1 << HASH_BITS);
+
+/** Most bytes that a block of `size` bytes can encode to. */
+export function lz4BlockBytesMax(size: number): number {
+  return size + Math.floor(size / 255) + 16;
+}
+
+/**
+ * Encodes `source`, at most 65,536 bytes, into `target` from `targetOffset` on, where there must be
+ * room for `lz4BlockBytesMax(source.length)`.
+ *
+ * @returns How many bytes it wrote.
+ */
+export function encodeLz4Block(
+  source: Uint8Array,
+  target: Uint8Array,
+  targetOffset: number,
+): number {
+  const matchStartEnd = source.length - MATCH_START_LIMIT;
+  const matchEnd = source.length - LAST_LITERALS;
+  let written = targetOffset;
+  let anchor = 0;
+  let position = 1;
+  let misses = 1 << SKIP_SHIFT;
+  hashTable.fill(0);
+  while (position <= matchStartEnd) {
+    const sequence = readWord(source, position);
+    const slot = Math.imul(sequence, HASH_MULTIPLIER) >>> (32 - HASH_BITS);
+    let match = hashTable[slot];
+    hashTable[slot] = position;
+    if (readWord(source, match) !== sequence) {
+      // Bounded: each pass moves on by at least one byte, and by more where nothing compresses.
+      position += misses++ >> SKIP_SHIFT;
+      continue;
+    }
+    misses = 1 << SKIP_SHIFT;
+    while (position > anchor && match > 0 && source[position - 1] === source[match - 1]) {
+      position--;
+      match--;
+    }
+    const distance = position - match;
+    let end = position + MATCH_BYTES_MIN;
+    while (end < matchEnd && source[end] === source[end - distance]) end++;
+    const token = written;
+    written = writeLiterals(source, anchor, position, target, written);
+    target[written++] = distance;
+    target[written++] = distance >> 8;
+    written = writeLength(target, token, 0, end - position - MATCH_BYTES_MIN, written);
+    anchor = position = end;
+    if (position <= matchStartEnd) {
+      const behind = readWord(source, position - 2);
+      hashTable[Math.imul(behind, HASH_MULTIPLIER) >>> (32 - HASH_BITS)] = position - 2;
+    }
+  }
+  return writeLiterals(source, anchor, source.length, target, written) - targetOffset;
+}
+
+function readWord(bytes: Uint8Array, offset: number): number {
+  return (
+    bytes[offset] | (bytes[offset + 1] << 8) | (bytes[offset + 2] << 16) | (bytes[offset + 3] << 24)
+  );
+}
+
+/** Writes a token with its literals; the match length is still to be put into the token. */
+function writeLiterals(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  token: number,
+): number {
+  const count = end - start;
+  target[token] = 0;
+  let written = writeLength(target, token, 4, count, token + 1);
+  if (count >= COPY_CALL_BYTES) {
+    target.set(source.subarray(start, end), written);
+    return written + count;
+  }
+  for (let i = start; i < end; i++) target[written++] = source[i];
+  return written;
+}
+
+/** Puts `length` into the token at `shift`, and what does not fit there into bytes from `written` on. */
+function writeLength(
+  target: Uint8Array,
+  token: number,
+  shift: number,
+  length: number,
+  written: number,
+): number {
+  if (length < LENGTH_MASK) {
+    target[token] |= length << shift;
+    return written;
+  }
+  target[token] |= LENGTH_MASK << shift;
+  let rest = length - LENGTH_MASK;
+  for (; rest >= 255; rest -= 255) target[written++] = 255;
+  target[written++] = rest;
+  return written;
+}
+
+/**
+ * Decodes `block` into the whole of `target`.
+ *
+ * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or holds more or fewer bytes.
+ */
+export function decodeLz4Block(block: Uint8Array, target: Uint8Array): void {
+  const end = decodeLz4BlockAt(block, target, 0, 0);
+  if (end < target.length) refuse(`it holds ${end} bytes, not ${target.length}`);
+}
+
+/**
+ * Decodes `block` into `target` from `start` on; its matches may reach back to `historyStart`, into
+ * what earlier blocks of the same frame left there.
+ *
+ * @returns Where in `target` its content ends.
+ * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or overruns `target`.
+ */
+export function decodeLz4BlockAt(
+  block: Uint8Array,
+  target: Uint8Array,
+  start: number,
+  historyStart: number,
+): number {
+  const blockEnd = block.length;
+  let read = 0;
+  let written = start;
+  // Bounded: every pass reads a token.
+  while (read < blockEnd) {
+    const token = block[read++];
+    let length = token >>> 4;
+    if (length === LENGTH_MASK) {
+      let more = 255;
+      for (; more === 255 && read < blockEnd; length += more) more = block[read++];
+      if (more === 255) break;
+    }
+    if (read + length > blockEnd) break;
+    const literalsEnd = written + length;
+    if (literalsEnd > target.length) refuseOverrun(target);
+    if (length >= COPY_CALL_BYTES) {
+      target.set(block.subarray(read, read + length), written);
+      read += length;
+      written = literalsEnd;
+    } else {
+      while (written < literalsEnd) target[written++] = block[read++];
+    }
+    if (read === blockEnd) return written;
+    if (read + 2 > blockEnd) break;
+    const distance = block[read] | (block[read + 1] << 8);
+    read += 2;
+    if (distance === 0) refuse("a match has distance 0");
+    if (written - distance < historyStart) refuse("a match reaches back before its start");
+    length = token & LENGTH_MASK;
+    if (length === LENGTH_MASK) {
+      let more = 255;
+      for (; more === 255 && read < blockEnd; length += more) more = block[read++];
+      if (more === 255) break;
+    }
+    length += MATCH_BYTES_MIN;
+    if (written + length > target.length) refuseOverrun(target);
+    copyMatch(target, written, distance, length);
+    written += length;
+  }
+  return refuse("it ends too early");
+}
+
+function copyMatch(target: Uint8Array, start: number, distance: number, length: number): void {
+  const end = start + length;
+  let from = start - distance;
+  if (length >= COPY_CALL_BYTES && distance >= length) {
+    target.copyWithin(start, from, from + length);
+  } else if (length >= COPY_CALL_BYTES && distance === 1) {
+    target.fill(target[from], start, end);
+  } else {
+    // Byte by byte, for a match may overlap what it writes.
+    for (let to = start; to < end; to++) target[to] = target[from++];
+  }
+}
+
+function refuseOverrun(target: Uint8Array): never {
+  return refuse(`it holds more than ${target.length} bytes`);
+}
+
+function refuse(what: string): never {
+  throw new ReplicaError("CORRUPT_PAGE", `the LZ4 block is damaged: ${what}`);
+}

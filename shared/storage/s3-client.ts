@@ -24,6 +24,8 @@ export interface S3ClientOptions {
   readonly idleMs: number;
   /** MD5 of a body, 16 bytes: sent as Content-MD5, so that the service checks what it received. */
   readonly md5: ((bytes: Uint8Array) => Uint8Array) | undefined;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Sign a digest of each body, also where Content-MD5 or TLS protect it already. */
   readonly signPayload: boolean;
 }
@@ -129,7 +131,11 @@ export class S3Client {
     const { md5, signPayload, signer } = this.#options;
     const { method, body } = request;
     // Compressed on its way, a body's length would say nothing.
-    const headers: Record<string, string> = { "accept-encoding": "identity", ...request.headers };
+    const headers: Record<string, string> = {
+      "accept-encoding": "identity",
+      ...this.#options.headers,
+      ...request.headers,
+    };
     if (body === undefined) return signer.sign({ method, url, headers, payloadHash: EMPTY_SHA256 });
     if (md5 !== undefined) headers["content-md5"] = base64(md5(body));
     const isProtected = md5 !== undefined || url.startsWith("https:");

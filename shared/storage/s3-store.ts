@@ -43,6 +43,8 @@ export interface S3StoreOptions extends S3Credentials {
   readonly md5?: (bytes: Uint8Array) => Uint8Array;
   /** Sign a digest of each body even where TLS or MD5 protect it; some services ask for it. */
   readonly signPayload?: boolean;
+  /** Sent with every request, names in lower case: what one service understands. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Sent with each object that is written: `STANDARD_IA`, for example. */
   readonly storageClass?: string;
   /** Size of a part of a multipart upload; at least 5 MiB but for tests. */
@@ -85,6 +87,7 @@ export class S3Store implements ObjectStore {
       },
       idleMs: options.idleMs ?? IDLE_MS_DEFAULT,
       md5: options.md5,
+      headers: options.headers ?? {},
       signPayload: options.signPayload ?? false,
     });
     this.#putHeaders = storageClass === undefined ? {} : { "x-amz-storage-class": storageClass };

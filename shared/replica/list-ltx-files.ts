@@ -15,6 +15,8 @@ export interface LtxFileInfo extends LtxKey {
   readonly sizeBytes: number;
   /** When the file was made, where the listing tells; otherwise when it was uploaded. */
   readonly createdAtMs: number;
+  /** `createdAtMs` is the file's own stamp; otherwise perhaps the time of its upload. */
+  readonly isStamped?: boolean;
   /** Stamp of the oldest transaction in a file that covers several, where the store tells. */
   readonly oldestAtMs?: number;
   readonly etag: Etag;
@@ -52,20 +54,22 @@ export function toLtxFile(replica: Replica, object: ObjectInfo): LtxFileInfo | u
   const parsed = parseLtxKey(replica, object.key);
   if (!parsed) return undefined;
   const { key, sizeBytes, etag, metadata, uploadedAtMs } = object;
-  const createdAtMs = parseInstant(metadata?.[TIMESTAMP_METADATA] ?? "") ?? uploadedAtMs;
+  const stampMs = parseInstant(metadata?.[TIMESTAMP_METADATA] ?? "");
   const oldestAtMs = parseInstant(metadata?.[OLDEST_METADATA] ?? "");
-  const file = { ...parsed, key, sizeBytes, etag, createdAtMs };
+  const isStamped = stampMs !== undefined;
+  const file = { ...parsed, key, sizeBytes, etag, isStamped, createdAtMs: stampMs ?? uploadedAtMs };
   return oldestAtMs === undefined ? file : { ...file, oldestAtMs };
 }
 
-interface ListObjectsOptions {
+export interface ListObjectsOptions {
   readonly prefix: string;
-  readonly startAfter: string | undefined;
-  readonly withTimestamps: boolean | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly startAfter?: string | undefined;
+  readonly withTimestamps?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-async function* listObjects(
+/** One listing, page after page, each asked for when the one before is used up. */
+export async function* listObjects(
   { store }: Replica,
   { prefix, startAfter, withTimestamps, signal }: ListObjectsOptions,
 ): AsyncGenerator<ObjectInfo, void, undefined> {

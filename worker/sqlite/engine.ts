@@ -1,11 +1,78 @@
-import { ReplicaError } from "../../shared/errors.ts";
+import { Admission } from "./admission.ts";
+import type { SqliteBuild } from "./build.ts";
+import { LiveInstance } from "./live-instance.ts";
+import { selfTest } from "./self-test.ts";
+import { sqljsBuild } from "./sqljs/sqljs-instance.ts";
 
-/** The SQLite of this isolate. */
-export interface Engine {
-  readonly name: "sqljs";
+/** Queries that run at a time, and those in flight with the ones that wait for their turn. */
+const RUNNING_MAX = 8;
+const IN_FLIGHT_MAX = 64;
+
+/** What SQLite may allocate for all queries of the isolate together, in bytes. */
+const HEAP_BYTES_MAX = 24 * 1024 * 1024;
+
+/** Figures of an engine, for health and for tests. */
+export interface EngineStats {
+  readonly running: number;
+  readonly waiting: number;
+  readonly idleConnections: number;
+  /** Connections in use, those of queries that will never end among them. */
+  readonly busyConnections: number;
+  readonly stacks: number;
+  /** Instances that were given up after an exception that SQLite did not raise. */
+  readonly retired: number;
+  readonly memoryBytes: number;
 }
 
-/** The isolate's engine, self-tested; a new one after the last had to be retired. */
+/** The SQLite of this isolate: one instance at a time, and who may run on it. */
+export class Engine {
+  readonly name: SqliteBuild["name"];
+  readonly admission = new Admission({ runningMax: RUNNING_MAX, inFlightMax: IN_FLIGHT_MAX });
+  readonly #build: SqliteBuild;
+  #live: LiveInstance;
+  #retired = 0;
+
+  constructor(build: SqliteBuild) {
+    this.#build = build;
+    this.name = build.name;
+    this.#live = new LiveInstance(build, HEAP_BYTES_MAX);
+  }
+
+  /** The instance that new queries run on: a new one after the last was retired. */
+  get live(): LiveInstance {
+    if (this.#live.isRetired) {
+      this.#live = new LiveInstance(this.#build, HEAP_BYTES_MAX);
+      this.#retired++;
+    }
+    return this.#live;
+  }
+
+  stats(): EngineStats {
+    return {
+      running: this.admission.runningCount,
+      waiting: this.admission.waitingCount,
+      idleConnections: this.#live.pool.idleCount,
+      busyConnections: this.#live.busyConnections,
+      stacks: this.#live.stackCount,
+      retired: this.#retired,
+      memoryBytes: this.#live.sqlite.memoryBytes,
+    };
+  }
+}
+
+let isolateEngine: Engine | undefined;
+
+/**
+ * The isolate's engine. The first call tests that the sandbox holds, and no query runs where it does
+ * not. Requests that come at the same time each test for themselves: none may wait for another's
+ * promise.
+ *
+ * @throws {ReplicaError} `ENGINE_FAILED` with what did not hold.
+ */
 export async function getEngine(): Promise<Engine> {
-  throw new ReplicaError("ENGINE_FAILED", "the engine is being built");
+  if (isolateEngine === undefined) {
+    await selfTest(sqljsBuild);
+    isolateEngine ??= new Engine(sqljsBuild);
+  }
+  return isolateEngine;
 }

@@ -1,50 +1,45 @@
-import { ReplicaError } from "../../shared/errors.ts";
+import { isReplicaError } from "../../shared/errors.ts";
 import type { Engine } from "./engine.ts";
-import type { PageSource } from "./page-source.ts";
-import type { SqlArgs, SqlValue } from "./values.ts";
+import { executeQuery } from "./execute-query.ts";
+import { checkSource } from "./lazy-file.ts";
+import type { QueryRequest, QueryResult } from "./query.ts";
+import { SQLITE_NOMEM } from "./query-error.ts";
 
-/** What one query may use. None is in milliseconds: a Worker's clock stands still while it computes. */
-export interface QueryLimits {
-  /** Rows in the result; there are more when `truncated` is set. */
-  readonly rowsMax: number;
-  /** Bytes of the result's values; beyond it the query fails with `RESULT_TOO_LARGE`. */
-  readonly resultBytesMax: number;
-  /** Steps of SQLite's virtual machine, in thousands rounded up; beyond it `QUERY_TIMEOUT`. */
-  readonly vmStepsMax: number;
-  /** Times that the query may wait for a page; beyond it `FAULT_BUDGET`. */
-  readonly faultsMax: number;
-  /** Bytes of the pages it waited for; beyond it `FAULT_BUDGET`. */
-  readonly faultBytesMax?: number | undefined;
+export type { QueryColumn, QueryLimits, QueryRequest, QueryResult } from "./query.ts";
+
+/**
+ * Runs one read-only statement. Several may run at a time; whoever waits for a turn waits on a timer
+ * of its own. The caller keeps the promise alive after its client has left (`ctx.waitUntil`), so that
+ * `signal` can end the query and free what it holds.
+ *
+ * @throws {ReplicaError} `SQL_PARSE`, `MANY_STATEMENTS`, `ARGS_MISMATCH`, `READ_ONLY`, `SQLITE_ERROR`,
+ *   `UNSUPPORTED_MODULE`, `RESULT_TOO_LARGE`, `FAULT_BUDGET`, `QUERY_TIMEOUT`, `OVERLOADED`,
+ *   `ENGINE_FAILED`, `CORRUPT_PAGE`, `ABORTED`.
+ * @throws What the page source throws, unchanged.
+ */
+export async function runQuery(engine: Engine, request: QueryRequest): Promise<QueryResult> {
+  const { admission } = engine;
+  checkSource(request.source);
+  const ticket = await admission.enter(request.signal);
+  const moved = (): void => {
+    ticket.seenMs = Date.now();
+  };
+  try {
+    const { live } = engine;
+    try {
+      return await executeQuery(live, request, moved);
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      // The heap is everybody's: once more without the idle connections and, if it can be, alone.
+      await admission.waitUntilAlone(ticket, request.signal);
+      if (!live.isRetired) live.pool.closeAll();
+      return await executeQuery(engine.live, request, moved);
+    }
+  } finally {
+    admission.leave(ticket);
+  }
 }
 
-export interface QueryColumn {
-  readonly name: string;
-  /** The declared type of a plain table column; null for an expression. */
-  readonly decltype: string | null;
-}
-
-export interface QueryRequest {
-  readonly source: PageSource;
-  /** Database, TXID and plan: connections are pooled by it, and none ever sees two TXIDs. */
-  readonly sourceKey: string;
-  readonly sql: string;
-  readonly args: SqlArgs;
-  readonly limits: QueryLimits;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface QueryResult {
-  readonly columns: readonly QueryColumn[];
-  readonly rows: readonly (readonly SqlValue[])[];
-  /** There are more rows than `rowsMax`. */
-  readonly truncated: boolean;
-  /** False where the same text at the same TXID may answer otherwise: `random()`, dates, and the like. */
-  readonly deterministic: boolean;
-  /** Steps of SQLite's virtual machine, counted in thousands. */
-  readonly vmSteps: number;
-}
-
-/** Runs one read-only statement. */
-export async function runQuery(_engine: Engine, _request: QueryRequest): Promise<QueryResult> {
-  throw new ReplicaError("ENGINE_FAILED", "the engine is being built");
+function isOutOfMemory(error: unknown): boolean {
+  return isReplicaError(error, "SQLITE_ERROR") && error.details.sqlite_code === SQLITE_NOMEM;
 }

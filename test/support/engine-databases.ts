@@ -1,0 +1,127 @@
+/**
+ * Databases for the tests of the engine, and what the real SQLite answers on them. Vitest runs this
+ * in Node before workerd starts.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import type { TestProject } from "vitest/node";
+
+/** One value as JSON: [type, text]; an INTEGER and a REAL are told apart by their type. */
+export type TaggedValue = readonly ["null" | "integer" | "real" | "text" | "blob", string];
+
+export interface EngineDatabase {
+  readonly pageSize: number;
+  readonly base64: string;
+  readonly answers: readonly { readonly sql: string; readonly rows: readonly TaggedValue[][] }[];
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly engineDatabases: Readonly<Record<string, EngineDatabase>>;
+  }
+}
+
+const SCHEMA = `
+  CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT NOT NULL, v TEXT, n INTEGER, r REAL);
+  WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000)
+    INSERT INTO t SELECT i, 'k' || (i * 7919 % 3000), printf('%050d', i), i * i * 1000003, i / 8.0 FROM c;
+  CREATE INDEX t_k ON t (k);
+  CREATE TABLE kinds (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+  INSERT INTO kinds VALUES
+    ('null', NULL), ('zero', 0), ('two', 2), ('two as real', 2.0), ('minus zero', -0.0),
+    ('max safe', 9007199254740991), ('over safe', 9007199254740993), ('under safe', -9007199254740993),
+    ('max', 9223372036854775807), ('min', -9223372036854775807 - 1), ('infinity', 9e999),
+    ('minus infinity', -9e999), ('tiny', 5e-324), ('pi', 3.141592653589793), ('empty', ''),
+    ('text', 'plain'), ('accents', 'Zürich → naïve'), ('astral', '👩‍🚀𝄞'), ('bom', char(65279) || 'x'),
+    ('nul', 'a' || char(0) || 'b'), ('empty blob', x''), ('blob', x'00ff0180'), ('large', zeroblob(20000));
+  CREATE VIEW totals AS SELECT k, sum(n) AS total FROM t GROUP BY k;
+`;
+
+/** FTS4 cannot be made in every encoding's fixture, but in one. */
+const FULL_TEXT = `
+  CREATE VIRTUAL TABLE notes USING fts4(body);
+  INSERT INTO notes SELECT 'note ' || id || ' about w' || (id % 40) || ' and w' || (id % 7) FROM t;
+`;
+
+const QUERIES = [
+  "SELECT count(*) FROM t",
+  "SELECT v FROM t WHERE k = 'k777'",
+  "SELECT id, k, n, r FROM t WHERE id BETWEEN 100 AND 110",
+  "SELECT sum(n), avg(r), max(v) FROM t",
+  "SELECT k, total FROM totals ORDER BY total DESC, k LIMIT 5",
+  "SELECT a.id, b.id FROM t a JOIN t b ON b.k = 'k' || a.id WHERE a.id % 500 = 3 ORDER BY 1",
+  "SELECT name, typeof(value), value FROM kinds ORDER BY name",
+  "SELECT name, length(value) FROM kinds WHERE typeof(value) = 'text' ORDER BY 1",
+  "SELECT group_concat(id) FROM (SELECT id FROM t WHERE v LIKE '%99' ORDER BY r DESC)",
+  "SELECT id, row_number() OVER (ORDER BY k) FROM t ORDER BY id LIMIT 7",
+  "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 500) SELECT sum(x) FROM c",
+  'SELECT value ->> \'$.a\' FROM json_each(\'[{"a":1},{"a":2.5},{"a":"z"}]\')',
+  "SELECT DISTINCT substr(k, 1, 2) FROM t ORDER BY 1",
+  "SELECT name FROM pragma_table_info('t')",
+  "PRAGMA integrity_check",
+];
+
+const FULL_TEXT_QUERIES = [
+  "SELECT count(*) FROM notes WHERE notes MATCH 'w5 AND w3'",
+  "SELECT docid, snippet(notes) FROM notes WHERE notes MATCH 'w33' ORDER BY docid LIMIT 3",
+];
+
+function tag(value: SQLInputValue): TaggedValue {
+  if (value === null) return ["null", ""];
+  if (typeof value === "bigint") return ["integer", value.toString()];
+  if (typeof value === "number") return ["real", Object.is(value, -0) ? "-0" : String(value)];
+  if (typeof value === "string") return ["text", value];
+  return ["blob", Buffer.from(value as Uint8Array).toString("hex")];
+}
+
+interface Shape {
+  readonly pageSize: number;
+  readonly pragmas: string;
+  readonly fullText: boolean;
+}
+
+function makeDatabase({ pageSize, pragmas, fullText }: Shape): EngineDatabase {
+  const folder = mkdtempSync(join(tmpdir(), "eddy-engine-"));
+  try {
+    const path = join(folder, "engine.db");
+    const database = new DatabaseSync(path);
+    database.exec(`PRAGMA page_size = ${pageSize}; ${pragmas}; BEGIN; ${SCHEMA}`);
+    if (fullText) database.exec(FULL_TEXT);
+    database.exec("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+    const answers = [...QUERIES, ...(fullText ? FULL_TEXT_QUERIES : [])].map((sql) => {
+      const statement = database.prepare(sql);
+      statement.setReadBigInts(true);
+      statement.setReturnArrays(true);
+      const rows = statement.all() as unknown as SQLInputValue[][];
+      return { sql, rows: rows.map((row) => row.map(tag)) };
+    });
+    const base64 = readFileSync(path).toString("base64");
+    database.close();
+    return { pageSize, base64, answers };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Makes the databases and hands them to the tests, which `inject` them. */
+export function setup(project: TestProject): void {
+  const wal = "PRAGMA journal_mode = WAL";
+  project.provide("engineDatabases", {
+    "512-byte pages": makeDatabase({ pageSize: 512, pragmas: wal, fullText: false }),
+    "4096-byte pages": makeDatabase({ pageSize: 4096, pragmas: wal, fullText: true }),
+    "65536-byte pages": makeDatabase({ pageSize: 65_536, pragmas: wal, fullText: false }),
+    "rollback journal": makeDatabase({ pageSize: 4096, pragmas: "", fullText: false }),
+    "UTF-16 little endian": makeDatabase({
+      pageSize: 4096,
+      pragmas: `PRAGMA encoding = 'UTF-16le'; ${wal}`,
+      fullText: false,
+    }),
+    "UTF-16 big endian": makeDatabase({
+      pageSize: 1024,
+      pragmas: `PRAGMA encoding = 'UTF-16be'; ${wal}`,
+      fullText: false,
+    }),
+  });
+}

@@ -1,0 +1,119 @@
+import type {
+  AuthorizerQuestion,
+  ConnectionHost,
+  DatabaseHandle,
+  PrivateStack,
+  SqliteInstance,
+} from "./build.ts";
+import { LazyFile, type PageFaults } from "./lazy-file.ts";
+import { readSqliteError } from "./query-error.ts";
+import { ALLOW, judge, SQLITE_LIMITS } from "./sandbox.ts";
+
+/**
+ * What each connection is told before its sandbox closes. Sorts in memory are under the heap limit;
+ * in a file they would not be. The cache that counts is the page cache below.
+ */
+function openingPragmas(pageSize: number, heapBytesMax: number): readonly string[] {
+  const cacheKib = Math.max(256, (pageSize * 8) / 1024);
+  return [
+    // Of the whole instance; a pragma can lower it and never raise it.
+    `hard_heap_limit=${heapBytesMax}`,
+    "temp_store=2",
+    `cache_size=-${cacheKib}`,
+    "cell_size_check=1",
+  ];
+}
+
+/** What the authorizer saw of one statement, and whether it may go on. */
+export interface StatementWatch {
+  /** Why the statement was refused. */
+  denied: string | undefined;
+  deterministic: boolean;
+  /** Lets others run; true interrupts the statement. */
+  rest(): Promise<boolean>;
+}
+
+export interface ConnectionOptions {
+  readonly instance: SqliteInstance;
+  readonly stack: PrivateStack;
+  readonly heapBytesMax: number;
+  readonly sourceKey: string;
+  readonly faults: PageFaults;
+}
+
+/** One SQLite connection to one database at one TXID. One statement runs on it at a time. */
+export class Connection implements ConnectionHost {
+  readonly sourceKey: string;
+  readonly instance: SqliteInstance;
+  readonly db: DatabaseHandle;
+  readonly #file: LazyFile;
+  #watch: StatementWatch | undefined;
+
+  private constructor(options: ConnectionOptions, file: LazyFile, db: DatabaseHandle) {
+    this.sourceKey = options.sourceKey;
+    this.instance = options.instance;
+    this.db = db;
+    this.#file = file;
+  }
+
+  /**
+   * Opens a connection; pages that are missing are fetched on the way.
+   *
+   * @throws {ReplicaError} What SQLite says of the database. Nothing is left open then.
+   */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const { instance, stack, sourceKey, faults, heapBytesMax } = options;
+    const { pageSize, pageCount } = faults.source;
+    const file = new LazyFile({ pageSize, pageCount, sourceKey });
+    file.serve(faults);
+    const { code, db } = await instance.open(stack, file);
+    const connection = new Connection(options, file, db);
+    try {
+      if (code !== 0) throw readSqliteError(instance, db, "open");
+      for (const pragma of openingPragmas(pageSize, heapBytesMax)) {
+        await connection.#runPragma(stack, pragma);
+      }
+      instance.setLimits(db, SQLITE_LIMITS);
+      instance.setHost(db, connection);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** Gives the connection to one query, or takes it back. */
+  serve(query: { faults: PageFaults; watch: StatementWatch; stepsMax: number } | undefined): void {
+    this.#file.serve(query?.faults);
+    this.#watch = query?.watch;
+    if (query !== undefined) this.instance.setStepsMax(this.db, query.stepsMax);
+  }
+
+  close(): void {
+    this.serve(undefined);
+    this.instance.close(this.db);
+  }
+
+  authorize(question: AuthorizerQuestion): number {
+    const { answer, reason, notDeterministic } = judge(question);
+    const watch = this.#watch;
+    if (watch === undefined) return answer;
+    if (answer !== ALLOW && reason !== undefined) watch.denied ??= reason;
+    if (notDeterministic === true) watch.deterministic = false;
+    return answer;
+  }
+
+  rest(): Promise<boolean> {
+    return this.#watch?.rest() ?? Promise.resolve(true);
+  }
+
+  async #runPragma(stack: PrivateStack, pragma: string): Promise<void> {
+    const sql = new TextEncoder().encode(`PRAGMA ${pragma}`);
+    const { statement } = await this.instance.prepare(stack, this.db, sql);
+    if (statement === undefined) throw readSqliteError(this.instance, this.db, "open");
+    const code = await this.instance.step(stack, statement, () => false);
+    const failed = code === 101 ? undefined : readSqliteError(this.instance, this.db, "open");
+    this.instance.finalize(statement);
+    if (failed !== undefined) throw failed;
+  }
+}

@@ -1,0 +1,273 @@
+import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
+import { bindArgs } from "./bind-args.ts";
+import type { PrivateStack, StatementHandle } from "./build.ts";
+import { Connection, type StatementWatch } from "./connection.ts";
+import type { PageFaults } from "./lazy-file.ts";
+import type { LiveInstance } from "./live-instance.ts";
+import { readSqliteError, type Phase } from "./query-error.ts";
+import type { QueryColumn, QueryLimits, QueryRequest, QueryResult } from "./query.ts";
+import { encodeSql, findNextStatement } from "./sql-text.ts";
+import type { PageSource } from "./page-source.ts";
+import type { SqlValue } from "./values.ts";
+
+const SQLITE_INTERRUPT = 9;
+const SQLITE_ROW = 100;
+const SQLITE_DONE = 101;
+
+/** Rows after which SQLite is left and entered again. */
+const BATCH_ROWS = 256;
+
+/** What a value takes in a result beside its text or bytes. */
+const VALUE_BYTES = 8;
+
+/** One query while it runs: what it may still use, and why it has to end. */
+class RunningQuery implements PageFaults, StatementWatch {
+  readonly source: PageSource;
+  readonly #limits: QueryLimits;
+  readonly #signal: AbortSignal | undefined;
+  readonly #moved: () => void;
+  #faults = 0;
+  denied: string | undefined;
+  deterministic = true;
+  /** The error that SQLite is unwinding for; it knows only that a read failed. */
+  failure: { readonly error: unknown } | undefined;
+
+  constructor({ source, limits, signal }: QueryRequest, moved: () => void) {
+    this.source = source;
+    this.#limits = limits;
+    this.#signal = signal;
+    this.#moved = moved;
+  }
+
+  async fetch(pgno: number): Promise<void> {
+    try {
+      throwIfAborted(this.#signal);
+      this.#faults++;
+      this.#checkFaults();
+      await unlessAborted(this.source.load(pgno, this.#signal), this.#signal);
+      if (this.source.resident(pgno) === undefined) {
+        throw new ReplicaError("ENGINE_FAILED", `page ${pgno} was loaded and is not there`);
+      }
+    } catch (error) {
+      this.failure ??= { error };
+      throw error;
+    } finally {
+      this.#moved();
+    }
+  }
+
+  async rest(): Promise<boolean> {
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, 0);
+    });
+    this.#moved();
+    if (this.#signal?.aborted !== true) return false;
+    const error = new ReplicaError("ABORTED", "the query was cancelled");
+    this.failure ??= { error };
+    return true;
+  }
+
+  #checkFaults(): void {
+    const { faultsMax, faultBytesMax = Number.POSITIVE_INFINITY } = this.#limits;
+    const bytes = this.#faults * this.source.pageSize;
+    if (this.#faults <= faultsMax && bytes <= faultBytesMax) return;
+    const used = `${this.#faults - 1} pages of ${this.source.pageSize} bytes`;
+    throw new ReplicaError(
+      "FAULT_BUDGET",
+      `the query waited for ${used}, which is all it may; an index may be missing`,
+    );
+  }
+}
+
+/** Rejects as soon as the signal fires; what `promise` does then is nobody's business any more. */
+function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      reject(new ReplicaError("ABORTED", "the query was cancelled", { cause: signal.reason }));
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", stop);
+    });
+  });
+}
+
+/** Collects rows up to what a result may hold. */
+class ResultRows {
+  readonly rows: SqlValue[][] = [];
+  readonly #limits: QueryLimits;
+  #bytes = 0;
+  truncated = false;
+  error: ReplicaError | undefined;
+
+  constructor(limits: QueryLimits) {
+    this.#limits = limits;
+  }
+
+  get isFull(): boolean {
+    return this.truncated || this.error !== undefined;
+  }
+
+  add(row: SqlValue[]): void {
+    if (this.rows.length >= this.#limits.rowsMax) {
+      this.truncated = true;
+      return;
+    }
+    for (const value of row) this.#bytes += VALUE_BYTES + sizeOf(value);
+    if (this.#bytes > this.#limits.resultBytesMax) {
+      this.error = new ReplicaError(
+        "RESULT_TOO_LARGE",
+        `the result has more than ${this.#limits.resultBytesMax} bytes; ask for fewer rows or columns`,
+      );
+      return;
+    }
+    this.rows.push(row);
+  }
+}
+
+function sizeOf(value: SqlValue): number {
+  return typeof value === "string" || value instanceof Uint8Array ? value.length : 0;
+}
+
+/** One query on one connection and one stack. */
+class Execution {
+  readonly #live: LiveInstance;
+  readonly #stack: PrivateStack;
+  readonly #connection: Connection;
+  readonly #query: RunningQuery;
+  readonly #request: QueryRequest;
+
+  constructor(
+    live: LiveInstance,
+    request: QueryRequest,
+    on: { stack: PrivateStack; connection: Connection; query: RunningQuery },
+  ) {
+    this.#live = live;
+    this.#request = request;
+    this.#stack = on.stack;
+    this.#connection = on.connection;
+    this.#query = on.query;
+  }
+
+  async run(sql: Uint8Array): Promise<QueryResult> {
+    const statement = await this.#prepare(sql);
+    try {
+      bindArgs(this.#live.sqlite, statement, this.#request.args);
+      const columns = this.#columns(statement);
+      const { rows, truncated } = await this.#step(statement, columns.length);
+      const vmSteps = this.#live.sqlite.stepsUsed(this.#connection.db);
+      return { columns, rows, truncated, deterministic: this.#query.deterministic, vmSteps };
+    } finally {
+      if (!this.#live.isRetired) this.#live.sqlite.finalize(statement);
+    }
+  }
+
+  async #prepare(sql: Uint8Array): Promise<StatementHandle> {
+    const { sqlite } = this.#live;
+    const prepared = await sqlite.prepare(this.#stack, this.#connection.db, sql);
+    this.#live.throwIfRetired();
+    if (prepared.code !== 0) throw this.#explain("prepare");
+    if (prepared.statement === undefined) {
+      throw new ReplicaError("SQL_PARSE", "the text holds no statement");
+    }
+    const position = findNextStatement(sql, prepared.usedBytes);
+    if (position < 0) return prepared.statement;
+    sqlite.finalize(prepared.statement);
+    throw new ReplicaError(
+      "MANY_STATEMENTS",
+      "the text holds more than one statement; a query is one, send the others by themselves",
+      { details: { position } },
+    );
+  }
+
+  #columns(statement: StatementHandle): QueryColumn[] {
+    const { sqlite } = this.#live;
+    return Array.from({ length: sqlite.columnCount(statement) }, (_, index) => ({
+      name: sqlite.columnName(statement, index),
+      decltype: sqlite.columnDecltype(statement, index),
+    }));
+  }
+
+  async #step(statement: StatementHandle, columnCount: number): Promise<ResultRows> {
+    const { sqlite } = this.#live;
+    const result = new ResultRows(this.#request.limits);
+    let batchRows = 0;
+    const onRow = (): boolean => {
+      const row: SqlValue[] = [];
+      for (let index = 0; index < columnCount; index++) {
+        row.push(sqlite.columnValue(statement, index));
+      }
+      result.add(row);
+      return result.isFull || ++batchRows >= BATCH_ROWS;
+    };
+    // Bounded by the VM steps: each row takes some.
+    for (let code = SQLITE_ROW; code === SQLITE_ROW && !result.isFull;) {
+      batchRows = 0;
+      code = await sqlite.step(this.#stack, statement, onRow);
+      this.#live.throwIfRetired();
+      if (code !== SQLITE_ROW && code !== SQLITE_DONE) throw this.#explain("step");
+    }
+    if (result.error !== undefined) throw result.error;
+    return result;
+  }
+
+  #explain(phase: Phase): unknown {
+    const { sqlite } = this.#live;
+    const { failure, denied } = this.#query;
+    if (failure !== undefined) return failure.error;
+    const error = readSqliteError(sqlite, this.#connection.db, phase);
+    const details = error.details;
+    if (denied !== undefined) return new ReplicaError("READ_ONLY", denied, { details });
+    if (((details.sqlite_code ?? 0) & 0xff) !== SQLITE_INTERRUPT) return error;
+    return new ReplicaError(
+      "QUERY_TIMEOUT",
+      `the query used ${this.#request.limits.vmStepsMax} steps, which is all it may; an index may be missing`,
+      { details },
+    );
+  }
+}
+
+/**
+ * Runs one statement on an instance, whoever else is suspended on it. Whether it ends with rows or an
+ * error, its stack and its connection are given back, or the instance is retired.
+ *
+ * @param moved Called whenever the query has shown that somebody still runs it.
+ */
+export async function executeQuery(
+  live: LiveInstance,
+  request: QueryRequest,
+  moved: () => void,
+): Promise<QueryResult> {
+  const sql = encodeSql(request.sql);
+  const query = new RunningQuery(request, moved);
+  let stack: PrivateStack | undefined;
+  let connection: Connection | undefined;
+  let isReusable = false;
+  live.connectionTaken();
+  try {
+    stack = live.takeStack();
+    connection = live.pool.take(request.sourceKey) ?? (await open(live, request, { stack, query }));
+    connection.serve({ faults: query, watch: query, stepsMax: request.limits.vmStepsMax });
+    const result = await new Execution(live, request, { stack, connection, query }).run(sql);
+    isReusable = true;
+    return result;
+  } catch (error) {
+    if (query.failure !== undefined && !live.isRetired) throw query.failure.error;
+    // Of ours, or of SQLite's: then all is in order. Anything else has torn through C.
+    if (error instanceof ReplicaError) throw error;
+    throw live.retire(error);
+  } finally {
+    live.giveConnection(connection, isReusable);
+    if (stack !== undefined) live.giveStack(stack);
+  }
+}
+
+function open(
+  live: LiveInstance,
+  { sourceKey }: QueryRequest,
+  { stack, query }: { stack: PrivateStack; query: RunningQuery },
+): Promise<Connection> {
+  const { sqlite: instance, heapBytesMax } = live;
+  return Connection.open({ instance, stack, sourceKey, heapBytesMax, faults: query });
+}

@@ -1,0 +1,63 @@
+import { type ErrorDetails, ReplicaError } from "../../shared/errors.ts";
+import type { DatabaseHandle, SqliteInstance } from "./build.ts";
+
+export const SQLITE_NOMEM = 7;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+/** What SQLite's parser says of a text that is not SQL; all other errors are about what it names. */
+const PARSER_SENTENCES =
+  /syntax error|incomplete input|unrecognized token|parser stack overflow|Recursion limit|statement too long/;
+
+/** What SQLite was doing when it failed. */
+export type Phase = "open" | "prepare" | "step";
+
+/** The error that SQLite reports on a connection, as the project's own. */
+export function readSqliteError(
+  instance: SqliteInstance,
+  db: DatabaseHandle,
+  phase: Phase,
+): ReplicaError {
+  if (db === 0) return toReplicaError({ code: SQLITE_NOMEM, message: "out of memory", phase });
+  const offset = instance.errorOffset(db);
+  return toReplicaError({
+    code: instance.errorCode(db),
+    message: instance.errorMessage(db),
+    phase,
+    ...(offset >= 0 && phase === "prepare" ? { position: offset } : {}),
+  });
+}
+
+interface SqliteFailure {
+  /** Extended result code. */
+  readonly code: number;
+  readonly message: string;
+  readonly phase: Phase;
+  readonly position?: number;
+}
+
+function toReplicaError({ code, message, phase, position }: SqliteFailure): ReplicaError {
+  const details: ErrorDetails = {
+    sqlite_code: code,
+    ...(position === undefined ? {} : { position }),
+  };
+  const primary = code & 0xff;
+  if (primary === SQLITE_NOMEM) {
+    const sentence =
+      "the query needs more memory than there is for queries here: sort, group or join fewer rows";
+    return new ReplicaError("SQLITE_ERROR", sentence, { details });
+  }
+  const isSchema = message.startsWith("malformed database schema");
+  if (primary === SQLITE_NOTADB || (primary === SQLITE_CORRUPT && !isSchema)) {
+    return new ReplicaError("CORRUPT_PAGE", `SQLite cannot read the database: ${message}`, {
+      details,
+    });
+  }
+  const missing = /no such module: (.*)/.exec(message)?.[1];
+  if (missing !== undefined) {
+    const sentence = `the table needs the SQLite module ${missing}, which this build does not have`;
+    return new ReplicaError("UNSUPPORTED_MODULE", sentence, { details });
+  }
+  const isParser = phase === "prepare" && PARSER_SENTENCES.test(message);
+  return new ReplicaError(isParser ? "SQL_PARSE" : "SQLITE_ERROR", message, { details });
+}

@@ -1,0 +1,165 @@
+import type { AuthorizerQuestion } from "./build.ts";
+
+/** SQLite's authorizer: let it be, fail the statement, or leave the access out. */
+export const ALLOW = 0;
+export const DENY = 1;
+export const IGNORE = 2;
+
+/** SQLite's limits by number; they keep what a query nests from overflowing its private stack. */
+export const SQLITE_LIMITS: ReadonlyMap<number, number> = new Map([
+  [1, 100_000], // bytes of SQL
+  [3, 100], // depth of an expression
+  [4, 20], // terms of a compound SELECT
+  [8, 1_000], // bytes of a LIKE or GLOB pattern: matching recurses at each wildcard
+  [9, 1_000], // number of a parameter
+  [12, 200], // depth of the parser's stack
+]);
+
+/** Read-only pragmas that take no argument: with one they would write. */
+const PRAGMAS_WITHOUT_ARGUMENT = new Set([
+  "compile_options",
+  "encoding",
+  "function_list",
+  "page_count",
+  "page_size",
+  "schema_version",
+  "user_version",
+]);
+
+/** Read-only pragmas whose argument names what they are about. */
+const PRAGMAS_WITH_ARGUMENT = new Set([
+  "foreign_key_list",
+  "index_info",
+  "index_list",
+  "index_xinfo",
+  "integrity_check",
+  "quick_check",
+  "table_info",
+  "table_list",
+  "table_xinfo",
+]);
+
+/** Functions that reach outside of the query, or make SQLite trust a pointer. */
+const FUNCTIONS_DENIED = new Set(["fts3_tokenizer", "load_extension", "sqlite_log"]);
+
+/**
+ * Functions whose answer may change while the database does not. A date function is one whatever
+ * its arguments are: 'now' may stand in a column.
+ */
+const FUNCTIONS_NOT_DETERMINISTIC = new Set([
+  "changes",
+  "current_date",
+  "current_time",
+  "current_timestamp",
+  "date",
+  "datetime",
+  "julianday",
+  "last_insert_rowid",
+  "random",
+  "randomblob",
+  "sqlite_compileoption_get",
+  "sqlite_compileoption_used",
+  "sqlite_source_id",
+  "sqlite_version",
+  "strftime",
+  "time",
+  "timediff",
+  "total_changes",
+  "unixepoch",
+]);
+
+/** Pragmas about the build of SQLite, not about the database. */
+const PRAGMAS_NOT_DETERMINISTIC = new Set(["compile_options", "foreign_keys", "function_list"]);
+
+/** What SQLite's authorizer codes stand for, where the answer is always no. */
+const DENIED_ACTIONS: ReadonlyMap<number, string> = new Map([
+  [1, "CREATE INDEX"],
+  [2, "CREATE TABLE"],
+  [3, "CREATE TEMP INDEX"],
+  [4, "CREATE TEMP TABLE"],
+  [5, "CREATE TEMP TRIGGER"],
+  [6, "CREATE TEMP VIEW"],
+  [7, "CREATE TRIGGER"],
+  [8, "CREATE VIEW"],
+  [9, "DELETE"],
+  [10, "DROP INDEX"],
+  [11, "DROP TABLE"],
+  [12, "DROP TEMP INDEX"],
+  [13, "DROP TEMP TABLE"],
+  [14, "DROP TEMP TRIGGER"],
+  [15, "DROP TEMP VIEW"],
+  [16, "DROP TRIGGER"],
+  [17, "DROP VIEW"],
+  [18, "INSERT"],
+  [23, "UPDATE"],
+  [24, "ATTACH"],
+  [25, "DETACH"],
+  [26, "ALTER TABLE"],
+  [27, "REINDEX"],
+  [28, "ANALYZE"],
+  [29, "CREATE VIRTUAL TABLE"],
+  [30, "DROP VIRTUAL TABLE"],
+]);
+
+const ACTION_PRAGMA = 19;
+const ACTION_READ = 20;
+const ACTION_SELECT = 21;
+const ACTION_TRANSACTION = 22;
+const ACTION_FUNCTION = 31;
+const ACTION_SAVEPOINT = 32;
+const ACTION_RECURSIVE = 33;
+
+export interface Verdict {
+  readonly answer: typeof ALLOW | typeof DENY | typeof IGNORE;
+  /** Why not; present when the answer is `DENY`. */
+  readonly reason?: string;
+  /** Set where the statement may answer otherwise on the same database. */
+  readonly notDeterministic?: boolean;
+}
+
+function deny(reason: string): Verdict {
+  return { answer: DENY, reason };
+}
+
+function judgePragma(name: string, argument: string | null): Verdict {
+  const notDeterministic = PRAGMAS_NOT_DETERMINISTIC.has(name);
+  // Nothing is ever written, so there are no foreign keys to enforce.
+  if (name === "foreign_keys") {
+    return { answer: argument === null ? ALLOW : IGNORE, notDeterministic };
+  }
+  if (PRAGMAS_WITH_ARGUMENT.has(name)) return { answer: ALLOW };
+  if (!PRAGMAS_WITHOUT_ARGUMENT.has(name)) {
+    return deny(`PRAGMA ${name} is not one of those that a query may use`);
+  }
+  if (argument !== null) return deny(`PRAGMA ${name} may be read here, not set`);
+  return { answer: ALLOW, notDeterministic };
+}
+
+function judgeFunction(name: string): Verdict {
+  if (FUNCTIONS_DENIED.has(name)) return deny(`the function ${name} is not allowed`);
+  return { answer: ALLOW, notDeterministic: FUNCTIONS_NOT_DETERMINISTIC.has(name) };
+}
+
+/** Says what a statement may do; whatever it does not name is denied. */
+export function judge({ action, first, second }: AuthorizerQuestion): Verdict {
+  switch (action) {
+    case ACTION_READ:
+    case ACTION_SELECT:
+    case ACTION_RECURSIVE:
+      return { answer: ALLOW };
+    case ACTION_FUNCTION:
+      return judgeFunction((second ?? "").toLowerCase());
+    case ACTION_PRAGMA:
+      return judgePragma((first ?? "").toLowerCase(), second);
+    case ACTION_TRANSACTION:
+    case ACTION_SAVEPOINT:
+      return deny(
+        `${action === ACTION_SAVEPOINT ? "SAVEPOINT" : (first ?? "BEGIN")} is not allowed: each query ` +
+          "reads one transaction of the database, and runs alone",
+      );
+    default: {
+      const name = DENIED_ACTIONS.get(action) ?? `the action ${action}`;
+      return deny(`${name} is not allowed: a replica can only be read; write to its source`);
+    }
+  }
+}

@@ -12,6 +12,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENFILE: "the system has too many files open",
   EIO: "the disk reports a read or write error",
   ENOTDIR: "a part of the path is a file, not a folder",
+  EEXIST: "a part of the path is a file, not a folder",
   EISDIR: "there is a folder where the file belongs",
   ENAMETOOLONG: "the name is longer than the file system allows",
   ENOTSUP: "the file system has no hard links, which writing only what is absent needs",

@@ -1,6 +1,6 @@
-import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
+import { isReplicaError, ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { LIST_PAGE_MAX } from "../../shared/limits.ts";
-import { isEmptyRange } from "../../shared/storage/byte-range.ts";
+import { isEmptyRange, resolveRange } from "../../shared/storage/byte-range.ts";
 import { cutParts, type PutBody } from "../../shared/storage/bytes.ts";
 import type {
   DeleteOptions,
@@ -17,8 +17,6 @@ import type {
 /** Parts of a multipart upload: R2 wants them equal and of 5 MiB at least; two must fit a Worker. */
 const PART_BYTES = 8 * 1024 * 1024;
 const DELETE_KEYS_MAX = 1000;
-/** R2's number for a range that begins beyond the end. */
-const RANGE_NOT_SATISFIABLE = 10_039;
 
 export interface R2StoreOptions {
   /** Objects in one page of a listing; R2 may answer fewer. */
@@ -75,8 +73,11 @@ export class R2Store implements ObjectStore {
         return storedBytes(object, bytes);
       });
     } catch (error) {
-      if (!isRangeError(error)) throw error;
-      return this.#getNothing(key, options);
+      // A range with no byte in it is an error to the binding, one that has no name of its own.
+      if (!isReplicaError(error, "R2_ERROR") || range === undefined) throw error;
+      const nothing = await this.#getNothing(key, options);
+      if (!nothing || resolveRange(range, nothing.totalBytes).length === 0) return nothing;
+      throw error;
     }
   }
 
@@ -194,11 +195,6 @@ function infoOf(object: R2Object, withMetadata: boolean): ObjectInfo {
 function storedBytes(object: R2Object, bytes: Uint8Array): StoredBytes {
   const { size, etag, customMetadata } = object;
   return { bytes, totalBytes: size, etag: etag as Etag, metadata: customMetadata ?? {} };
-}
-
-/** The binding has no error classes: its messages end in R2's number, `(10039)`. */
-function isRangeError(error: unknown): boolean {
-  return error instanceof ReplicaError && error.message.endsWith(`(${RANGE_NOT_SATISFIABLE})`);
 }
 
 function conflict(key: string, what: string): ReplicaError {

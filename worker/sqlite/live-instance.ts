@@ -26,6 +26,11 @@ export class LiveInstance {
     return this.#stackCount;
   }
 
+  /** The most that any idle stack was ever used, in bytes; looks at each byte of it. */
+  deepestStackBytes(): number {
+    return Math.max(0, ...this.#idleStacks.map((stack) => this.sqlite.stackBytesUsed(stack)));
+  }
+
   get busyConnections(): number {
     return this.#busyConnections;
   }

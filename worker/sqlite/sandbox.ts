@@ -10,9 +10,9 @@ export const SQLITE_LIMITS: ReadonlyMap<number, number> = new Map([
   [1, 100_000], // bytes of SQL
   [3, 100], // depth of an expression
   [4, 20], // terms of a compound SELECT
-  [8, 1_000], // bytes of a LIKE or GLOB pattern: matching recurses at each wildcard
+  [8, 5_000], // bytes of a LIKE or GLOB pattern: matching recurses at each wildcard
   [9, 1_000], // number of a parameter
-  [12, 200], // depth of the parser's stack
+  [12, 500], // depth of the parser's stack
 ]);
 
 /** Read-only pragmas that take no argument: with one they would write. */

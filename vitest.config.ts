@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/shared/{ltx,replica}/**/*.test.ts"],
-          globalSetup: ["./test/support/engine-databases.ts"],
+          globalSetup: ["./test/support/engine-databases.ts", "./test/support/worker-databases.ts"],
           testTimeout: 30_000,
         },
       },

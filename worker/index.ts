@@ -7,7 +7,10 @@ import { allowOrigins } from "./http/cors.ts";
 import { problemResponse } from "./http/problem.ts";
 import { URL_LENGTH_MAX } from "./limits.ts";
 import { consoleRoute } from "./routes/console.ts";
+import { databasesRoute } from "./routes/databases.ts";
 import { healthRoute } from "./routes/health.ts";
+import { queryRoute } from "./routes/query.ts";
+import { snapshotsRoute } from "./routes/snapshots.ts";
 
 const app = new Hono<{ Bindings: Env }>();
 
@@ -31,5 +34,9 @@ app.use("/v1/*", async ({ req, env }, next) => {
   await requireToken(req.header("authorization"), env.EDDY_TOKEN);
   await next();
 });
+
+app.route("/", databasesRoute());
+app.route("/", queryRoute());
+app.route("/", snapshotsRoute());
 
 export default app;

@@ -17,3 +17,22 @@ export const PAGE_CACHE_BYTES_MAX = 40_000_000;
 
 /** Cloudflare's own bound is 16 KB. */
 export const URL_LENGTH_MAX = 16_384;
+
+export const SQL_BYTES_MAX = 100_000;
+/** URLs have a bound of their own on the way here. */
+export const SQL_BYTES_MAX_IN_URL = 8_192;
+export const ARGS_MAX = 1_000;
+
+/** The limits as `GET /v1/dbs/:db` reports them. */
+export const REPORTED_LIMITS = {
+  sql_bytes: SQL_BYTES_MAX,
+  sql_bytes_in_url: SQL_BYTES_MAX_IN_URL,
+  args: ARGS_MAX,
+  rows: QUERY_LIMITS.rowsMax,
+  result_bytes: QUERY_LIMITS.resultBytesMax,
+  vm_steps: QUERY_LIMITS.vmStepsMax,
+  fetches: QUERY_LIMITS.faultsMax,
+  fetched_bytes: QUERY_LIMITS.faultBytesMax,
+  timeout_ms: TIMEOUT_MS_MAX,
+  page_cache_bytes: PAGE_CACHE_BYTES_MAX,
+} as const;

@@ -19,16 +19,17 @@ interface ReviverContext {
  * @throws {ReplicaError} `BAD_REQUEST` when `text` is not JSON.
  */
 export function parseExactJson(text: string, what: string): unknown {
-  const revive = (_key: string, value: unknown, context?: ReviverContext): unknown => {
-    if (typeof value !== "number" || context?.source === undefined) return value;
-    if (!INTEGER.test(context.source)) return value;
-    const integer = BigInt(context.source);
-    return integer >= INT64_MIN && integer <= INT64_MAX ? integer : value;
-  };
   try {
     return JSON.parse(text, revive);
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
     throw new ReplicaError("BAD_REQUEST", `${what} is not JSON: ${cause.message}`, { cause });
   }
+}
+
+function revive(_key: string, value: unknown, context?: ReviverContext): unknown {
+  if (typeof value !== "number" || context?.source === undefined) return value;
+  if (!INTEGER.test(context.source)) return value;
+  const integer = BigInt(context.source);
+  return integer >= INT64_MIN && integer <= INT64_MAX ? integer : value;
 }

@@ -8,7 +8,7 @@ export function logFailure({ instance, code, status }: Problem, error: unknown):
   const causes: string[] = [];
   // Bounded, in case somebody has made a circle of causes.
   for (let cause = error; cause !== undefined && causes.length < 5;) {
-    causes.push(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause));
+    causes.push(cause instanceof Error ? `${cause.name}: ${cause.message}` : typeof cause);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   const stack = error instanceof Error ? error.stack : undefined;

@@ -2,7 +2,7 @@ import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { ReplicaError } from "../../shared/errors.ts";
 import type { SqlArgs } from "../sqlite/values.ts";
-import { QUERY_LIMITS, TIMEOUT_MS_MAX } from "../limits.ts";
+import { QUERY_LIMITS, SQL_BYTES_MAX, SQL_BYTES_MAX_IN_URL, TIMEOUT_MS_MAX } from "../limits.ts";
 import { parseExactJson } from "./exact-json.ts";
 import {
   checkParameters,
@@ -16,10 +16,6 @@ import {
 import { readBody } from "./read-body.ts";
 import { BLOB_MODES, INTEGER_MODES, SHAPES, type ResultStyle } from "./result-json.ts";
 import { toSqlArgs } from "./sql-args.ts";
-
-const SQL_BYTES_MAX = 100_000;
-/** URLs have a bound of their own on the way here. */
-const SQL_BYTES_MAX_IN_URL = 8_192;
 
 /** A query as the client put it, checked. */
 export interface QueryParameters {
@@ -39,7 +35,7 @@ const choice = <const T extends readonly string[]>(values: T) =>
 
 const schema = z.strictObject({
   sql: z.string({ error: "is missing: it is the statement, as a string" }).min(1, "is empty"),
-  args: z.unknown(),
+  args: z.unknown().optional(),
   at: z.string({ error: "is a string" }).optional(),
   format: z.string({ error: "is a string" }).optional(),
   shape: choice(SHAPES).default("arrays"),

@@ -1,8 +1,8 @@
 import { ReplicaError } from "../../shared/errors.ts";
+import { ARGS_MAX } from "../limits.ts";
 import type { SqlArgs, SqlValue } from "../sqlite/values.ts";
 import { decodeBase64 } from "./base64.ts";
 
-const ARGS_MAX = 1_000;
 const INTEGER = /^-?\d{1,19}$/;
 
 /**

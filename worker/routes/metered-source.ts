@@ -1,0 +1,46 @@
+import type { PageReader, PageReaderStats } from "../../shared/replica/page-reader.ts";
+import type { PageSource } from "../sqlite/page-source.ts";
+
+/** A query's pages, with the time that it waited for them. */
+export class MeteredSource implements PageSource {
+  readonly pageSize: number;
+  readonly pageCount: number;
+  readonly #reader: PageReader;
+  #waitedMs = 0;
+  #reads = 0;
+
+  constructor(reader: PageReader) {
+    this.#reader = reader;
+    this.pageSize = reader.pageSize;
+    this.pageCount = reader.pageCount;
+  }
+
+  get stats(): PageReaderStats {
+    return this.#reader.stats;
+  }
+
+  /** In milliseconds. */
+  get waitedMs(): number {
+    return this.#waitedMs;
+  }
+
+  /** Reads that found their page at hand: each fault's read is repeated, and is none of them. */
+  get cacheHits(): number {
+    return Math.max(0, this.#reads - this.#reader.stats.faults);
+  }
+
+  resident(pgno: number): Uint8Array | undefined {
+    const page = this.#reader.resident(pgno);
+    if (page) this.#reads++;
+    return page;
+  }
+
+  async load(pgno: number, signal?: AbortSignal): Promise<void> {
+    const startedAtMs = performance.now();
+    try {
+      await this.#reader.load(pgno, signal);
+    } finally {
+      this.#waitedMs += performance.now() - startedAtMs;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { Replica } from "../shared/replica/ltx-key.ts";
+import { openBucket } from "./bucket.ts";
+import { readConfig, type Config } from "./config.ts";
+import type { Env } from "./env.ts";
+import { PAGE_CACHE_BYTES_MAX } from "./limits.ts";
+import { findReplica } from "./replicas/directory.ts";
+import { Library } from "./replicas/library.ts";
+
+/** What this isolate knows; requests come and go. */
+const library = new Library({ pageBytesMax: PAGE_CACHE_BYTES_MAX, now: Date.now });
+
+/** What a route that reads a database works with. */
+export interface Service {
+  readonly config: Config;
+  readonly library: Library;
+  readonly replica: Replica;
+}
+
+/**
+ * The database `name`, and what it takes to read it.
+ *
+ * @throws {ReplicaError} `BAD_CONFIG`, `DB_NOT_FOUND`.
+ */
+export function serviceFor(env: Env, name: string): Service {
+  const config = readConfig(env);
+  return { config, library, replica: findReplica(config, openBucket(env), name) };
+}

@@ -85,8 +85,8 @@ function checkFollows(previous: LtxHeader, next: LtxHeader): void {
 function* mergePages(inputs: readonly CompactionInput[]): Generator<LtxPage, void> {
   const heap: Head[] = [];
   for (const [rank, { pages }] of inputs.entries()) {
-    const { value: page } = pages.next();
-    if (page) siftUp(heap, { page, rank, pages });
+    const next = pages.next();
+    if (!next.done) siftUp(heap, { page: next.value, rank, pages });
   }
   let pgno = 0;
   // Bounded by the inputs' pages: each pass takes one.
@@ -100,17 +100,18 @@ function* mergePages(inputs: readonly CompactionInput[]): Generator<LtxPage, voi
 
 /** Moves the first head to its input's next page. */
 function advance(heap: Head[], head: Head): void {
-  const { value: page } = head.pages.next();
-  if (page) {
-    if (page.pgno <= head.page.pgno) {
-      refuse(`in one file page ${page.pgno} follows page ${head.page.pgno}`);
-    }
-    head.page = page;
-    siftDown(heap, head);
+  const next = head.pages.next();
+  if (next.done) {
+    const last = heap.pop();
+    if (last && last !== head) siftDown(heap, last);
     return;
   }
-  const last = heap.pop();
-  if (last && last !== head) siftDown(heap, last);
+  const { pgno } = next.value;
+  if (pgno <= head.page.pgno) {
+    refuse(`in one file page ${pgno} follows page ${head.page.pgno}`);
+  }
+  head.page = next.value;
+  siftDown(heap, head);
 }
 
 /** The order in which heads are taken: by page, of one page the newest version first. */

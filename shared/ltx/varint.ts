@@ -46,10 +46,3 @@ export function writeUvarint(target: Uint8Array, offset: number, value: number):
   target[offset++] = rest;
   return offset;
 }
-
-/** Appends `value` (an integer, 0 to 2^53 − 1) to `bytes`. */
-export function appendUvarint(bytes: number[], value: number): void {
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-  bytes.push(rest);
-}

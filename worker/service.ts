@@ -5,6 +5,7 @@ import type { Env } from "./env.ts";
 import { PAGE_CACHE_BYTES_MAX } from "./limits.ts";
 import { findReplica } from "./replicas/directory.ts";
 import { Library } from "./replicas/library.ts";
+import { MeteredStore } from "./replicas/metered-store.ts";
 
 /** What this isolate knows; requests come and go. */
 const library = new Library({ pageBytesMax: PAGE_CACHE_BYTES_MAX, now: Date.now });
@@ -14,6 +15,8 @@ export interface Service {
   readonly config: Config;
   readonly library: Library;
   readonly replica: Replica;
+  /** What this request has read so far: `replica` goes through it. */
+  readonly meter: MeteredStore;
 }
 
 /**
@@ -23,5 +26,6 @@ export interface Service {
  */
 export function serviceFor(env: Env, name: string): Service {
   const config = readConfig(env);
-  return { config, library, replica: findReplica(config, openBucket(env), name) };
+  const meter = new MeteredStore(openBucket(env));
+  return { config, library, replica: findReplica(config, meter, name), meter };
 }

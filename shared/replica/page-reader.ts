@@ -65,6 +65,11 @@ export class PageReader {
     });
   }
 
+  /** What it reads from: another than it was given when it had to plan again. */
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
   get stats(): PageReaderStats {
     return { ...this.#stats };
   }

@@ -12,6 +12,8 @@ export interface Head {
   readonly checkedAtMs: number;
   /** When level 0 was last listed. */
   readonly listedAtMs: number;
+  /** Files in the plan when it was last made from a whole listing; it has grown by the others. */
+  readonly plannedFiles: number;
 }
 
 /** New files asked for one by one before a listing is cheaper. */
@@ -26,6 +28,8 @@ const PLAN_GROWTH_MAX = 256;
 
 export interface FollowOptions {
   readonly nowMs: number;
+  /** Opens a new file beforehand, beside the reads that look for the next. */
+  readonly prefetch: (file: LtxFileInfo) => Promise<unknown>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -48,10 +52,15 @@ export async function followHead(
   const [files, isSame] = await Promise.all([
     probeOn(replica, first, signal),
     isLastFileThere(replica, head.plan, signal),
+    options.prefetch(first),
   ]);
-  if (!isSame) return planAnew(replica, options);
+  if (!isSame || hasGrownLong(head)) return planAnew(replica, options);
   if (files.length === PROBES_MAX) return followByListing(replica, head, options);
   return { ...head, plan: extend(head.plan, files), checkedAtMs: nowMs };
+}
+
+function hasGrownLong({ plan, plannedFiles }: Head): boolean {
+  return plan.files.length - plannedFiles > PLAN_GROWTH_MAX;
 }
 
 /** The file that was found and those right behind it, `PROBES_MAX` at most. */
@@ -99,33 +108,28 @@ async function probe(
 async function followByListing(
   replica: Replica,
   head: Head,
-  { nowMs, signal }: FollowOptions,
+  options: FollowOptions,
 ): Promise<Head> {
   const { plan } = head;
-  const listing = listLtxFiles(replica, { level: 0, seek: plan.txid, signal });
-  const files: LtxFileInfo[] = [];
-  let isSameHistory = false;
-  for await (const file of listing) {
-    if (file.minTxid === plan.txid) isSameHistory = isFileOf(plan, file);
-    if (file.maxTxid > plan.txid) files.push(file);
-  }
+  const { nowMs, signal } = options;
+  const listing = listLtxFiles(replica, { level: 0, seek: nextTxid(plan.txid), signal });
+  const [files, isSame] = await Promise.all([
+    Array.fromAsync(listing),
+    isLastFileThere(replica, plan, signal),
+  ]);
   const isGapless = files.every((file, index) => file.minTxid === plan.txid + BigInt(index) + 1n);
-  if (isSameHistory && isGapless && files.length <= PLAN_GROWTH_MAX) {
-    return { plan: extend(plan, files), checkedAtMs: nowMs, listedAtMs: nowMs };
-  }
-  return planAnew(replica, { nowMs, signal });
+  if (!isSame || !isGapless || hasGrownLong(head)) return planAnew(replica, options);
+  return { ...head, plan: extend(plan, files), checkedAtMs: nowMs, listedAtMs: nowMs };
 }
 
 /** Looks at everything, as one who has never seen the replica. */
-export async function planAnew(replica: Replica, { nowMs, signal }: FollowOptions): Promise<Head> {
+export async function planAnew(
+  replica: Replica,
+  { nowMs, signal }: Pick<FollowOptions, "nowMs" | "signal">,
+): Promise<Head> {
   const plan = await loadPlan(replica, { kind: "latest" }, { signal });
-  return { plan, checkedAtMs: nowMs, listedAtMs: nowMs };
-}
-
-/** False when another file has taken the place of the one that the plan ends with. */
-function isFileOf(plan: RestorePlan, file: LtxFileInfo): boolean {
-  const last = plan.files.at(-1);
-  return last?.key !== file.key || last.etag === file.etag;
+  const plannedFiles = plan.files.length;
+  return { plan, checkedAtMs: nowMs, listedAtMs: nowMs, plannedFiles };
 }
 
 function extend(plan: RestorePlan, files: readonly LtxFileInfo[]): RestorePlan {

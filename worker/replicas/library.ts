@@ -1,7 +1,8 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
-import type { LtxFile } from "../../shared/replica/ltx-file.ts";
+import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { fileIdentity, openLtxFile, type LtxFile } from "../../shared/replica/ltx-file.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
@@ -70,7 +71,10 @@ export class Library {
     const nowMs = this.#now();
     const known = this.#heads.get(replica.path);
     if (known && maxStaleMs > 0 && nowMs - known.checkedAtMs <= maxStaleMs) return known;
-    const look = { nowMs, signal };
+    const files = { signal, cache: this.pages };
+    const prefetch = async (info: LtxFileInfo) =>
+      this.#files.set(fileIdentity(info), await openLtxFile(replica, info, files));
+    const look = { nowMs, signal, prefetch };
     const found = await (known ? followHead(replica, known, look) : planAnew(replica, look));
     // Another request may have looked meanwhile; the look that began last has the last word.
     const other = this.#heads.get(replica.path);
@@ -87,7 +91,7 @@ export class Library {
   ): Promise<OpenedSnapshot> {
     const key = snapshotKey(replica, plan.txid);
     const known = this.#snapshots.get(key);
-    if (known && isSamePlan(known.snapshot.plan, plan)) return known;
+    if (known && isSamePlan(known.snapshot.plan, plan)) return readThrough(known, replica);
     const { checkedAtMs, signal } = look;
     const [snapshot, identity] = await Promise.all([
       openPlan(replica, plan, { signal, cache: this.pages, files: this.#files }),
@@ -101,37 +105,56 @@ export class Library {
   /** The database at one transaction: from memory where it is there, else planned anew. */
   async openTxid(replica: Replica, txid: Txid, look: LookOptions): Promise<OpenedSnapshot> {
     const known = this.#snapshots.get(snapshotKey(replica, txid));
-    if (known) return known;
-    return this.#openTarget(replica, { kind: "txid", txid }, look);
+    if (known) return readThrough(known, replica);
+    const head = this.knownHead(replica);
+    const cut = head && cutPlan(head.plan, txid);
+    if (cut) return this.open(replica, cut, { ...look, checkedAtMs: head.checkedAtMs });
+    const checkedAtMs = this.#now();
+    const plan = await loadPlan(replica, { kind: "txid", txid }, look);
+    return this.open(replica, plan, { ...look, checkedAtMs });
   }
 
   /** The database at a moment: always planned, as what a moment leads to may change. */
   async openTime(
     replica: Replica,
-    target: RestoreTarget & { kind: "time" },
-    look: LookOptions,
-  ): Promise<OpenedSnapshot> {
-    return this.#openTarget(replica, target, look);
+    target: RestoreTarget & { readonly kind: "time" },
+    { signal }: LookOptions,
+  ): Promise<OpenedSnapshot & { readonly exact: boolean }> {
+    const checkedAtMs = this.#now();
+    const plan = await loadPlan(replica, target, { signal, stamps: this.#stamps });
+    const opened = await this.open(replica, plan, { checkedAtMs, signal });
+    return { ...opened, checkedAtMs, exact: plan.exact };
+  }
+
+  /** Keeps a snapshot that a reader has planned anew, because files of the one before had gone. */
+  async keep(replica: Replica, snapshot: Snapshot): Promise<void> {
+    const identity = await identifyPlan(snapshot.plan);
+    const { plan, txid } = snapshot;
+    const opened = { snapshot, identity, checkedAtMs: this.#now() };
+    this.#snapshots.set(snapshotKey(replica, txid), opened);
+    const head = this.knownHead(replica);
+    if (head?.plan.txid === txid) this.#heads.set(replica.path, { ...head, plan });
   }
 
   /** Forgets what is known of a replica some of whose files have gone: the next to ask plans anew. */
   forget(replica: Replica): void {
     this.#heads.delete(replica.path);
     const prefix = snapshotKey(replica, "");
-    for (const key of [...this.#snapshots.keys()]) {
+    for (const key of this.#snapshots.keys()) {
       if (key.startsWith(prefix)) this.#snapshots.delete(key);
     }
   }
+}
 
-  async #openTarget(
-    replica: Replica,
-    target: RestoreTarget,
-    { signal }: LookOptions,
-  ): Promise<OpenedSnapshot> {
-    const checkedAtMs = this.#now();
-    const plan = await loadPlan(replica, target, { signal, stamps: this.#stamps });
-    return this.open(replica, plan, { checkedAtMs, signal });
-  }
+/** The plan of an earlier TXID where a file of `plan` ends with it: what comes before leads there. */
+function cutPlan(plan: RestorePlan, txid: Txid): RestorePlan | undefined {
+  const end = plan.files.findIndex(({ maxTxid }) => maxTxid === txid);
+  return end < 0 ? undefined : { files: plan.files.slice(0, end + 1), txid, exact: true };
+}
+
+/** A snapshot that another request has opened, for a request with a store of its own. */
+function readThrough(opened: OpenedSnapshot, replica: Replica): OpenedSnapshot {
+  return { ...opened, snapshot: { ...opened.snapshot, replica } };
 }
 
 function snapshotKey(replica: Replica, txid: Txid | ""): string {

@@ -40,29 +40,25 @@ export interface VersionRequest {
  *   `TIME_OUT_OF_RANGE` and what reading the replica throws.
  */
 export async function openVersion(request: VersionRequest): Promise<Version> {
-  const { library, replica, at = "latest", freshness, nowMs, signal } = request;
+  const { library, replica, freshness, nowMs, signal } = request;
+  const at = withPlus(request.at ?? "latest");
   const target = parseRef(at, nowMs);
   const { minTxid } = freshness;
   if (minTxid !== undefined) await waitForTxid(request, minTxid, waitMsOf(freshness));
-  switch (target.kind) {
-    case "latest": {
-      const head = await library.head(replica, headOptions(request));
-      const { checkedAtMs } = head;
-      const opened = await library.open(replica, head.plan, { checkedAtMs, signal });
-      return { ...opened, checkedAtMs, kind: "latest", exact: true, isSettled: false };
-    }
-    case "txid": {
-      const opened = await openTxid(request, target.txid);
-      return { ...opened, kind: "txid", exact: true, isSettled: true };
-    }
-    case "time": {
-      const opened = await library.openTime(replica, target, { signal });
-      const kind = isRelative(at, target, nowMs) ? "relative" : "instant";
-      const headTxid = library.knownHead(replica)?.plan.txid ?? 0n;
-      const isSettled = kind === "instant" && headTxid > opened.snapshot.txid;
-      return { ...opened, kind, exact: opened.snapshot.plan.exact, isSettled };
-    }
+  if (target.kind === "txid") {
+    const opened = await openTxid(request, target.txid);
+    return { ...opened, kind: "txid", exact: true, isSettled: true };
   }
+  if (target.kind === "time") {
+    const opened = await library.openTime(replica, target, { signal });
+    const kind = isRelative(at, target, nowMs) ? "relative" : "instant";
+    const headTxid = library.knownHead(replica)?.plan.txid ?? 0n;
+    return { ...opened, kind, isSettled: kind === "instant" && headTxid > opened.snapshot.txid };
+  }
+  const head = await library.head(replica, headOptions(request));
+  const { checkedAtMs } = head;
+  const opened = await library.open(replica, head.plan, { checkedAtMs, signal });
+  return { ...opened, checkedAtMs, kind: "latest", exact: true, isSettled: false };
 }
 
 /** A TXID that is not there yet is waited for where the client said `wait_ms`. */
@@ -106,6 +102,11 @@ function refuseBehind({ plan }: Head, txid: Txid, waitMs: number): never {
 
 function headOptions({ freshness, headTtlMs, signal }: VersionRequest) {
   return { maxStaleMs: freshness.maxStaleMs ?? headTtlMs, signal };
+}
+
+/** In a query string a plus sign that is not escaped has become a space: `…T12:00:00 01:00`. */
+function withPlus(at: string): string {
+  return at.replace(/^(\d{4}-\d\d-\d\dT\S+) (\d\d:\d\d)$/i, "$1+$2");
 }
 
 /** A ref that moves with the clock: a second later it would lead elsewhere. */

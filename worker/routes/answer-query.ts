@@ -1,3 +1,4 @@
+import { ReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import { PageReader } from "../../shared/replica/page-reader.ts";
@@ -33,7 +34,7 @@ interface Cost {
 
 /** Opens the version, runs the query and writes the answer, or 304 before any SQL is run. */
 export async function answerQuery(question: Question): Promise<Response> {
-  const { request, parameters, service, signal } = question;
+  const { request, parameters } = question;
   const startedAtMs = performance.now();
   const version = await open(question);
   const openedAtMs = performance.now();
@@ -44,16 +45,7 @@ export async function answerQuery(question: Question): Promise<Response> {
   const isKnown = isCacheable && listsEtag(request.headers.get("if-none-match"), etag);
   if (isKnown)
     return new Response(null, { status: 304, headers: cacheable(headers, etag, version) });
-  const { snapshot, identity } = version;
-  const source = new MeteredSource(new PageReader(snapshot, { cache: service.library.pages }));
-  const result = await runQuery(await getEngine(), {
-    source,
-    sourceKey: `${service.replica.path} ${identity}`,
-    sql: parameters.sql,
-    args: parameters.args,
-    limits: { ...QUERY_LIMITS, rowsMax: parameters.rowsMax },
-    signal,
-  });
+  const { source, result } = await run(question, version);
   if (isCacheable && result.deterministic) cacheable(headers, etag, version);
   else headers.set("cache-control", "no-store");
   const runMs = performance.now() - openedAtMs;
@@ -62,6 +54,33 @@ export async function answerQuery(question: Question): Promise<Response> {
     runMs,
     source,
   });
+}
+
+/** Runs the statement; where it fails, the error says at which transaction. */
+async function run(
+  { service, parameters, signal }: Question,
+  { snapshot, identity }: Version,
+): Promise<{ source: MeteredSource; result: QueryResult }> {
+  const { library, replica } = service;
+  const reader = new PageReader(snapshot, { cache: library.pages });
+  const source = new MeteredSource(reader);
+  try {
+    const result = await runQuery(await getEngine(), {
+      source,
+      sourceKey: `${replica.path} ${identity}`,
+      sql: parameters.sql,
+      args: parameters.args,
+      limits: { ...QUERY_LIMITS, rowsMax: parameters.rowsMax },
+      signal,
+    });
+    return { source, result };
+  } catch (cause) {
+    if (!(cause instanceof ReplicaError)) throw cause;
+    const details = { txid: formatTxid(snapshot.txid), ...cause.details };
+    throw new ReplicaError(cause.code, cause.message, { cause, details });
+  } finally {
+    if (reader.snapshot !== snapshot) await library.keep(replica, reader.snapshot);
+  }
 }
 
 function open({ service, parameters, at, signal }: Question): Promise<Version> {
@@ -85,10 +104,11 @@ function resultResponse(
   cost: Cost,
 ): Response {
   const { source } = cost;
-  const { pages, requests, bytes } = source.stats;
+  const { meter } = question.service;
+  const { pages } = source.stats;
   headers.set("content-type", "application/json; charset=utf-8");
   headers.set("x-pages-read", String(pages));
-  headers.set("x-bytes-fetched", String(bytes));
+  headers.set("x-bytes-fetched", String(meter.bytes));
   headers.set("server-timing", formatTiming(cost));
   if (result.truncated) headers.set("x-truncated", "true");
   const canonical = canonicalLocation(question, version);
@@ -102,8 +122,8 @@ function resultResponse(
     stats: {
       ms: round(cost.resolveMs + cost.runMs),
       pages,
-      blocks: requests,
-      bytes,
+      blocks: meter.gets,
+      bytes: meter.bytes,
       cache_hits: source.cacheHits,
     },
   });
@@ -130,5 +150,5 @@ function canonicalLocation({ request, database }: Question, version: Version): s
   if (!isMoment || request.method !== "GET") return undefined;
   const { searchParams } = new URL(request.url);
   searchParams.delete("at");
-  return `/v1/dbs/${database}/at/${formatTxid(version.snapshot.txid)}/query?${searchParams}`;
+  return `/v1/dbs/${database}/at/${formatTxid(version.snapshot.txid)}/query?${searchParams.toString()}`;
 }

@@ -80,13 +80,12 @@ async function answerResolve(context: DatabaseContext, name: string): Promise<Re
   const version = await open(service, request, parameters.at, parameters);
   const { restorable } = await takeInventory(service.replica, request.signal);
   const { txid, timestampMs } = version.snapshot;
-  const [min = txid, max = txid] = [restorable[0], restorable.at(-1)];
   const body = {
     txid: formatTxid(txid),
     timestamp: formatInstant(timestampMs),
     exact: version.exact,
     requested: parameters.at,
-    range: { min: formatTxid(min), max: formatTxid(max) },
+    range: { min: formatTxid(restorable[0] ?? txid), max: formatTxid(restorable.at(-1) ?? txid) },
     neighbours: neighboursOf(restorable, txid),
     // Nothing in the bucket promises how long a TXID stays restorable by itself.
     available_until: null,

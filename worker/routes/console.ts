@@ -1,7 +1,13 @@
 import { Hono } from "hono";
-import html from "../console/console.html";
+import page from "../console/page.html";
+import script from "../console/script.html";
+import style from "../console/style.html";
 import type { Env } from "../env.ts";
 import { encodeBase64 } from "../http/base64.ts";
+
+const html = page
+  .replace("<!-- style.html -->", () => style)
+  .replace("<!-- script.html -->", () => script);
 
 /** `GET /`: a page to run SQL from. It is static; what it asks for needs the token. */
 export function consoleRoute(): Hono<{ Bindings: Env }> {
@@ -21,11 +27,11 @@ export function consoleRoute(): Hono<{ Bindings: Env }> {
 
 /** Allows the page's own script and style by their digests, and calls to this Worker; nothing else. */
 async function contentSecurityPolicy(): Promise<string> {
-  const [script, style] = await Promise.all([digestOf("script"), digestOf("style")]);
+  const [scriptDigest, styleDigest] = await Promise.all([digestOf(script), digestOf(style)]);
   return [
     "default-src 'none'",
-    `script-src '${script}'`,
-    `style-src '${style}'`,
+    `script-src '${scriptDigest}'`,
+    `style-src '${styleDigest}'`,
     "connect-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
@@ -33,8 +39,9 @@ async function contentSecurityPolicy(): Promise<string> {
   ].join("; ");
 }
 
-async function digestOf(tag: "script" | "style"): Promise<string> {
-  const text = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(html)?.[1] ?? "";
+/** The digest of what stands between the tags of one element. */
+async function digestOf(element: string): Promise<string> {
+  const text = /<(script|style)>([^]*)<\/\1>/.exec(element)?.[2] ?? "";
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return `sha256-${encodeBase64(new Uint8Array(digest))}`;
 }

@@ -102,22 +102,26 @@ export function errorOfConnection(
   { bucket, endpoint }: S3Address,
   what: string,
 ): ReplicaError {
-  const code = codeOf(cause);
+  const { code, message } = rootOf(cause);
   const named = code === undefined ? undefined : UNREACHABLE[code];
-  const reason = named ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = `${named ?? message}${code === undefined ? "" : ` (${code})`}`;
   return new ReplicaError(
     "R2_ERROR",
-    `cannot ${what} in bucket "${bucket}": ${endpoint} cannot be reached: ${reason}${code ? ` (${code})` : ""}; check the endpoint and the network`,
+    `cannot ${what} in bucket "${bucket}": ${endpoint} cannot be reached: ${reason}; check the endpoint and the network`,
     { cause },
   );
 }
 
-/** Fetch wraps what happened: the system's code is on a cause, three deep at most. */
-function codeOf(error: unknown): string | undefined {
+/** Fetch wraps what happened: the system's code, or the telling message, is on a cause. */
+function rootOf(error: unknown): { readonly code: string | undefined; readonly message: string } {
   let current: unknown = error;
+  let message = String(error);
   for (let depth = 0; depth < 4 && current instanceof Error; depth++) {
-    if ("code" in current && typeof current.code === "string") return current.code;
+    message = current.message || message;
+    if ("code" in current && typeof current.code === "string") {
+      return { code: current.code, message };
+    }
     current = current.cause;
   }
-  return undefined;
+  return { code: undefined, message };
 }

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { afterAll, beforeAll } from "vitest";
 import { S3Store, type S3StoreOptions } from "../../../shared/storage/s3-store.ts";
+import { md5 } from "../../support/faulty-r2.ts";
 import { startLocalR2, type LocalR2 } from "../../support/local-r2.ts";
 import { describeObjectStore } from "../../support/object-store-contract.ts";
 import type { ContractOptions } from "../../support/object-store-contract/context.ts";
@@ -11,11 +11,10 @@ beforeAll(async () => {
 });
 afterAll(() => r2.close());
 
-function md5(bytes: Uint8Array): Uint8Array {
-  return createHash("md5").update(bytes).digest();
-}
-
-function contract(options: Partial<S3StoreOptions>, manyObjects: number): ContractOptions {
+function contract(
+  options: Partial<S3StoreOptions>,
+  sizes: Pick<ContractOptions, "manyObjects" | "largeBytes">,
+): ContractOptions {
   return {
     open: async ({ pageSize }) => {
       await r2.clear();
@@ -48,8 +47,7 @@ function contract(options: Partial<S3StoreOptions>, manyObjects: number): Contra
     ],
     metadata: { "litestream-timestamp": "2025-01-01T00:00:00.123Z", other: "two words" },
     listsMetadata: false,
-    largeBytes: 12_345_678,
-    manyObjects,
+    ...sizes,
     cancelsInFlight: true,
   };
 }
@@ -57,5 +55,11 @@ function contract(options: Partial<S3StoreOptions>, manyObjects: number): Contra
 // Parts of 5 MiB and a condition that must be met by parts, as for bodies above 64 MiB.
 const parts = { partBytes: 5 * 1024 * 1024, singlePutBytesMax: 1_000_000 };
 
-describeObjectStore("the S3 API, bodies protected by MD5", contract({ md5, ...parts }, 1_100));
-describeObjectStore("the S3 API, bodies signed", contract({ signPayload: true }, 20));
+describeObjectStore(
+  "the S3 API, bodies protected by MD5",
+  contract({ md5, ...parts }, { manyObjects: 1_100, largeBytes: 12_345_678 }),
+);
+describeObjectStore(
+  "the S3 API, bodies signed",
+  contract({ signPayload: true }, { manyObjects: 20, largeBytes: 3_000_000 }),
+);

@@ -3,6 +3,7 @@ import { freePort } from "../../support/free-port.ts";
 import { bytesOf, useFaultyR2 } from "../../support/faulty-r2.ts";
 
 const faulty = useFaultyR2();
+const closedPort = await freePort();
 
 function refusalOf(code: string): string {
   return `<Error><Code>${code}</Code><Message>no</Message></Error>`;
@@ -102,7 +103,7 @@ describe("what the local R2 and the network refuse", () => {
     ],
     [
       "a port where nothing listens",
-      { endpoint: `http://127.0.0.1:${await freePort()}` },
+      { endpoint: `http://127.0.0.1:${closedPort}` },
       "R2_ERROR",
       "(ECONNREFUSED)",
     ],

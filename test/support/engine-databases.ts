@@ -39,10 +39,17 @@ const SCHEMA = `
   CREATE VIEW totals AS SELECT k, sum(n) AS total FROM t GROUP BY k;
 `;
 
-/** FTS4 cannot be made in every encoding's fixture, but in one. */
 const FULL_TEXT = `
   CREATE VIRTUAL TABLE notes USING fts4(body);
   INSERT INTO notes SELECT 'note ' || id || ' about w' || (id % 40) || ' and w' || (id % 7) FROM t;
+`;
+
+/** Two kinds of virtual tables that sql.js cannot read, beside one that anybody can. */
+const UNSUPPORTED = `
+  CREATE VIRTUAL TABLE articles USING fts5(body);
+  CREATE VIRTUAL TABLE boxes USING "rtree"(id, x0, x1);
+  CREATE TABLE plain (name TEXT);
+  INSERT INTO plain VALUES ('served');
 `;
 
 const QUERIES = [
@@ -79,18 +86,19 @@ function tag(value: SQLInputValue): TaggedValue {
 interface Shape {
   readonly pageSize: number;
   readonly pragmas: string;
-  readonly fullText: boolean;
+  readonly schema?: string;
+  readonly queries?: readonly string[];
 }
 
-function makeDatabase({ pageSize, pragmas, fullText }: Shape): EngineDatabase {
+function makeDatabase(shape: Shape): EngineDatabase {
+  const { pageSize, pragmas, schema = SCHEMA, queries = QUERIES } = shape;
   const folder = mkdtempSync(join(tmpdir(), "eddy-engine-"));
   try {
     const path = join(folder, "engine.db");
     const database = new DatabaseSync(path);
-    database.exec(`PRAGMA page_size = ${pageSize}; ${pragmas}; BEGIN; ${SCHEMA}`);
-    if (fullText) database.exec(FULL_TEXT);
+    database.exec(`PRAGMA page_size = ${pageSize}; ${pragmas}; BEGIN; ${schema}`);
     database.exec("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
-    const answers = [...QUERIES, ...(fullText ? FULL_TEXT_QUERIES : [])].map((sql) => {
+    const answers = queries.map((sql) => {
       const statement = database.prepare(sql);
       statement.setReadBigInts(true);
       statement.setReturnArrays(true);
@@ -108,20 +116,24 @@ function makeDatabase({ pageSize, pragmas, fullText }: Shape): EngineDatabase {
 /** Makes the databases and hands them to the tests, which `inject` them. */
 export function setup(project: TestProject): void {
   const wal = "PRAGMA journal_mode = WAL";
+  const utf16 = (end: string): string => `PRAGMA encoding = 'UTF-16${end}'; ${wal}`;
   project.provide("engineDatabases", {
-    "512-byte pages": makeDatabase({ pageSize: 512, pragmas: wal, fullText: false }),
-    "4096-byte pages": makeDatabase({ pageSize: 4096, pragmas: wal, fullText: true }),
-    "65536-byte pages": makeDatabase({ pageSize: 65_536, pragmas: wal, fullText: false }),
-    "rollback journal": makeDatabase({ pageSize: 4096, pragmas: "", fullText: false }),
-    "UTF-16 little endian": makeDatabase({
+    "512-byte pages": makeDatabase({ pageSize: 512, pragmas: wal }),
+    "4096-byte pages": makeDatabase({
       pageSize: 4096,
-      pragmas: `PRAGMA encoding = 'UTF-16le'; ${wal}`,
-      fullText: false,
+      pragmas: wal,
+      schema: SCHEMA + FULL_TEXT,
+      queries: [...QUERIES, ...FULL_TEXT_QUERIES],
     }),
-    "UTF-16 big endian": makeDatabase({
-      pageSize: 1024,
-      pragmas: `PRAGMA encoding = 'UTF-16be'; ${wal}`,
-      fullText: false,
+    "65536-byte pages": makeDatabase({ pageSize: 65_536, pragmas: wal }),
+    "a rollback journal": makeDatabase({ pageSize: 4096, pragmas: "" }),
+    "UTF-16 little endian": makeDatabase({ pageSize: 4096, pragmas: utf16("le") }),
+    "UTF-16 big endian": makeDatabase({ pageSize: 1024, pragmas: utf16("be") }),
+    "with tables that cannot be served": makeDatabase({
+      pageSize: 4096,
+      pragmas: wal,
+      schema: UNSUPPORTED,
+      queries: ["SELECT name FROM plain"],
     }),
   });
 }

@@ -31,9 +31,17 @@ export class Admission {
   readonly #running = new Set<Ticket>();
   /** In the order in which they came. */
   readonly #waiting = new Set<Ticket>();
+  readonly #now: () => number;
+  #goneRunners = 0;
 
-  constructor(limits: AdmissionLimits) {
+  constructor(limits: AdmissionLimits, now: () => number = Date.now) {
     this.#limits = limits;
+    this.#now = now;
+  }
+
+  /** Queries that had a turn and never gave it back: their clients left, and nothing moves them. */
+  get goneRunnerCount(): number {
+    return this.#goneRunners;
   }
 
   get runningCount(): number {
@@ -59,7 +67,7 @@ export class Admission {
         `${this.#limits.inFlightMax} queries are in flight here; try again in a second`,
       );
     }
-    const ticket = { seenMs: Date.now() };
+    const ticket = { seenMs: this.#now() };
     this.#waiting.add(ticket);
     try {
       await this.#waitForTurn(ticket, signal);
@@ -70,16 +78,21 @@ export class Admission {
     return ticket;
   }
 
+  /** Says that the query is still moved by somebody. */
+  moved(ticket: Ticket): void {
+    ticket.seenMs = this.#now();
+  }
+
   leave(ticket: Ticket): void {
     this.#running.delete(ticket);
   }
 
   /** Waits, but not for long, until this query is the only one that runs. */
   async waitUntilAlone(ticket: Ticket, signal: AbortSignal | undefined): Promise<void> {
-    const untilMs = Date.now() + WAITER_GONE_MS;
-    while (this.#running.size > 1 && Date.now() < untilMs) {
+    const untilMs = this.#now() + WAITER_GONE_MS;
+    while (this.#running.size > 1 && this.#now() < untilMs) {
       await poll();
-      ticket.seenMs = Date.now();
+      ticket.seenMs = this.#now();
       throwIfAborted(signal);
     }
   }
@@ -87,12 +100,12 @@ export class Admission {
   async #waitForTurn(ticket: Ticket, signal: AbortSignal | undefined): Promise<void> {
     const untilMs = ticket.seenMs + WAIT_MS_MAX;
     while (!this.#isTurnOf(ticket)) {
-      if (Date.now() > untilMs) {
+      if (this.#now() > untilMs) {
         throw new ReplicaError("OVERLOADED", "the query waited for its turn for too long");
       }
       await poll();
       throwIfAborted(signal);
-      ticket.seenMs = Date.now();
+      ticket.seenMs = this.#now();
       this.#forgetGone();
     }
   }
@@ -103,12 +116,14 @@ export class Admission {
   }
 
   #forgetGone(): void {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     for (const ticket of this.#waiting) {
       if (nowMs - ticket.seenMs > WAITER_GONE_MS) this.#waiting.delete(ticket);
     }
     for (const ticket of this.#running) {
-      if (nowMs - ticket.seenMs > RUNNER_GONE_MS) this.#running.delete(ticket);
+      if (nowMs - ticket.seenMs <= RUNNER_GONE_MS) continue;
+      this.#running.delete(ticket);
+      this.#goneRunners++;
     }
   }
 }

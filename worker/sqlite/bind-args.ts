@@ -1,5 +1,6 @@
 import { ReplicaError } from "../../shared/errors.ts";
 import type { SqliteInstance, StatementHandle } from "./build.ts";
+import { outOfMemory, SQLITE_NOMEM } from "./query-error.ts";
 import type { SqlArgs, SqlValue } from "./values.ts";
 
 const SQLITE_OK = 0;
@@ -15,9 +16,8 @@ function bindOne(
 ): void {
   const code = instance.bind(statement, index, value);
   if (code === SQLITE_OK) return;
-  throw mismatch(
-    `the value of parameter ${index} cannot be used: ${code === 18 ? "it is too large" : `SQLite says ${code}`}`,
-  );
+  if (code === SQLITE_NOMEM) throw outOfMemory();
+  throw mismatch(`the value of parameter ${index} cannot be used: SQLite answers ${code}`);
 }
 
 /** Parameters of a statement: SQLite says where they end. Leaves all of them NULL. */

@@ -57,7 +57,8 @@ export interface Prepared {
 /**
  * One instance of SQLite. Functions that return a promise may read pages, and suspend while they are
  * fetched; several may be suspended at a time, each on a stack and a connection of its own. All others
- * are synchronous. Whatever it throws is foreign: the instance must not be used again.
+ * are synchronous. A `ReplicaError` it throws is in order; whatever else it throws is foreign, and
+ * then the instance must not be used again.
  */
 export interface SqliteInstance {
   /** Bytes of wasm memory; it never shrinks. */

@@ -11,6 +11,9 @@ const IN_FLIGHT_MAX = 64;
 /** What SQLite may allocate for all queries of the isolate together, in bytes. */
 const HEAP_BYTES_MAX = 24 * 1024 * 1024;
 
+/** Queries that will never end and still hold memory, before the instance is left to them. */
+const GONE_RUNNERS_MAX = 4;
+
 /** Figures of an engine, for health and for tests. */
 export interface EngineStats {
   readonly running: number;
@@ -31,6 +34,7 @@ export class Engine {
   readonly #build: SqliteBuild;
   #live: LiveInstance;
   #retired = 0;
+  #goneRunnersBefore = 0;
 
   constructor(build: SqliteBuild) {
     this.#build = build;
@@ -38,9 +42,11 @@ export class Engine {
     this.#live = new LiveInstance(build, HEAP_BYTES_MAX);
   }
 
-  /** The instance that new queries run on: a new one after the last was retired. */
+  /** The instance that new queries run on: a new one after the last was retired, or has leaked. */
   get live(): LiveInstance {
-    if (this.#live.isRetired) {
+    const gone = this.admission.goneRunnerCount;
+    if (this.#live.isRetired || gone - this.#goneRunnersBefore >= GONE_RUNNERS_MAX) {
+      this.#goneRunnersBefore = gone;
       this.#live = new LiveInstance(this.#build, HEAP_BYTES_MAX);
       this.#retired++;
     }

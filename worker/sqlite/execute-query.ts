@@ -1,13 +1,14 @@
-import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
+import { isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import { bindArgs } from "./bind-args.ts";
 import type { PrivateStack, StatementHandle } from "./build.ts";
-import { Connection, type StatementWatch } from "./connection.ts";
-import type { PageFaults } from "./lazy-file.ts";
+import { Connection } from "./connection.ts";
 import type { LiveInstance } from "./live-instance.ts";
-import { readSqliteError, type Phase } from "./query-error.ts";
-import type { QueryColumn, QueryLimits, QueryRequest, QueryResult } from "./query.ts";
+import { isOutOfMemory, readSqliteError, type Phase } from "./query-error.ts";
+import type { QueryColumn, QueryRequest, QueryResult } from "./query.ts";
+import { ResultRows } from "./result-rows.ts";
+import { RunningQuery } from "./running-query.ts";
 import { encodeSql, findNextStatement } from "./sql-text.ts";
-import type { PageSource } from "./page-source.ts";
+import { nameUnsupportedTables, VIRTUAL_TABLES_SQL } from "./unsupported-module.ts";
 import type { SqlValue } from "./values.ts";
 
 const SQLITE_INTERRUPT = 9;
@@ -16,119 +17,6 @@ const SQLITE_DONE = 101;
 
 /** Rows after which SQLite is left and entered again. */
 const BATCH_ROWS = 256;
-
-/** What a value takes in a result beside its text or bytes. */
-const VALUE_BYTES = 8;
-
-/** One query while it runs: what it may still use, and why it has to end. */
-class RunningQuery implements PageFaults, StatementWatch {
-  readonly source: PageSource;
-  readonly #limits: QueryLimits;
-  readonly #signal: AbortSignal | undefined;
-  readonly #moved: () => void;
-  #faults = 0;
-  denied: string | undefined;
-  deterministic = true;
-  /** The error that SQLite is unwinding for; it knows only that a read failed. */
-  failure: { readonly error: unknown } | undefined;
-
-  constructor({ source, limits, signal }: QueryRequest, moved: () => void) {
-    this.source = source;
-    this.#limits = limits;
-    this.#signal = signal;
-    this.#moved = moved;
-  }
-
-  async fetch(pgno: number): Promise<void> {
-    try {
-      throwIfAborted(this.#signal);
-      this.#faults++;
-      this.#checkFaults();
-      await unlessAborted(this.source.load(pgno, this.#signal), this.#signal);
-      if (this.source.resident(pgno) === undefined) {
-        throw new ReplicaError("ENGINE_FAILED", `page ${pgno} was loaded and is not there`);
-      }
-    } catch (error) {
-      this.failure ??= { error };
-      throw error;
-    } finally {
-      this.#moved();
-    }
-  }
-
-  async rest(): Promise<boolean> {
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, 0);
-    });
-    this.#moved();
-    if (this.#signal?.aborted !== true) return false;
-    const error = new ReplicaError("ABORTED", "the query was cancelled");
-    this.failure ??= { error };
-    return true;
-  }
-
-  #checkFaults(): void {
-    const { faultsMax, faultBytesMax = Number.POSITIVE_INFINITY } = this.#limits;
-    const bytes = this.#faults * this.source.pageSize;
-    if (this.#faults <= faultsMax && bytes <= faultBytesMax) return;
-    const used = `${this.#faults - 1} pages of ${this.source.pageSize} bytes`;
-    throw new ReplicaError(
-      "FAULT_BUDGET",
-      `the query waited for ${used}, which is all it may; an index may be missing`,
-    );
-  }
-}
-
-/** Rejects as soon as the signal fires; what `promise` does then is nobody's business any more. */
-function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      reject(new ReplicaError("ABORTED", "the query was cancelled", { cause: signal.reason }));
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", stop);
-    });
-  });
-}
-
-/** Collects rows up to what a result may hold. */
-class ResultRows {
-  readonly rows: SqlValue[][] = [];
-  readonly #limits: QueryLimits;
-  #bytes = 0;
-  truncated = false;
-  error: ReplicaError | undefined;
-
-  constructor(limits: QueryLimits) {
-    this.#limits = limits;
-  }
-
-  get isFull(): boolean {
-    return this.truncated || this.error !== undefined;
-  }
-
-  add(row: SqlValue[]): void {
-    if (this.rows.length >= this.#limits.rowsMax) {
-      this.truncated = true;
-      return;
-    }
-    for (const value of row) this.#bytes += VALUE_BYTES + sizeOf(value);
-    if (this.#bytes > this.#limits.resultBytesMax) {
-      this.error = new ReplicaError(
-        "RESULT_TOO_LARGE",
-        `the result has more than ${this.#limits.resultBytesMax} bytes; ask for fewer rows or columns`,
-      );
-      return;
-    }
-    this.rows.push(row);
-  }
-}
-
-function sizeOf(value: SqlValue): number {
-  return typeof value === "string" || value instanceof Uint8Array ? value.length : 0;
-}
 
 /** One query on one connection and one stack. */
 class Execution {
@@ -167,7 +55,7 @@ class Execution {
     const { sqlite } = this.#live;
     const prepared = await sqlite.prepare(this.#stack, this.#connection.db, sql);
     this.#live.throwIfRetired();
-    if (prepared.code !== 0) throw this.#explain("prepare");
+    if (prepared.code !== 0) throw await this.#nameTables(this.#explain("prepare"));
     if (prepared.statement === undefined) {
       throw new ReplicaError("SQL_PARSE", "the text holds no statement");
     }
@@ -179,6 +67,24 @@ class Execution {
       "the text holds more than one statement; a query is one, send the others by themselves",
       { details: { position } },
     );
+  }
+
+  /** SQLite names the module that is missing, and not the table that needs it. */
+  async #nameTables(error: unknown): Promise<unknown> {
+    if (!isReplicaError(error, "UNSUPPORTED_MODULE")) return error;
+    const { sqlite } = this.#live;
+    const sql = encodeSql(VIRTUAL_TABLES_SQL);
+    const { statement } = await sqlite.prepare(this.#stack, this.#connection.db, sql);
+    this.#live.throwIfRetired();
+    if (statement === undefined) return error;
+    const tables: SqlValue[][] = [];
+    await sqlite.step(this.#stack, statement, () => {
+      tables.push([sqlite.columnValue(statement, 0), sqlite.columnValue(statement, 1)]);
+      return false;
+    });
+    this.#live.throwIfRetired();
+    sqlite.finalize(statement);
+    return nameUnsupportedTables(error, this.#request.sql, tables);
   }
 
   #columns(statement: StatementHandle): QueryColumn[] {
@@ -255,11 +161,11 @@ export async function executeQuery(
   } catch (error) {
     if (query.failure !== undefined && !live.isRetired) throw query.failure.error;
     // Of ours, or of SQLite's: then all is in order. Anything else has torn through C.
-    if (error instanceof ReplicaError) throw error;
-    throw live.retire(error);
+    if (!(error instanceof ReplicaError)) throw live.retire(error);
+    isReusable = !isOutOfMemory(error) && error.code !== "CORRUPT_PAGE";
+    throw error;
   } finally {
-    live.giveConnection(connection, isReusable);
-    if (stack !== undefined) live.giveStack(stack);
+    live.giveBack({ connection, isReusable, stack });
   }
 }
 

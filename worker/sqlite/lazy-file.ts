@@ -5,8 +5,8 @@ import type { PageSource } from "./page-source.ts";
 /** Where SQLite keeps its locks in a file; the page there is never used. */
 const LOCK_BYTE_OFFSET = 0x4000_0000;
 
-/** The last byte of page 1 that is patched, plus one. */
-const PATCH_END = 96;
+/** SQLite's header at the start of page 1; all that is patched lies in it. */
+const HEADER_BYTES = 100;
 
 /** Who runs a query now: where its pages come from, and what a missing one costs it. */
 export interface PageFaults {
@@ -38,6 +38,8 @@ export class LazyFile implements ReadableFile {
   #missingPgno = 0;
   /** Pages fetched for the read that is to be made again: no cache may drop them before. */
   readonly #pinned = new Map<number, Uint8Array>();
+  /** Page 1's beginning as SQLite sees it: each transaction reads some of it again. */
+  #header: Uint8Array | undefined;
 
   constructor({ pageSize, pageCount, sourceKey }: LazyFileOptions) {
     this.#pageSize = pageSize;
@@ -54,6 +56,10 @@ export class LazyFile implements ReadableFile {
 
   read(position: number, target: Uint8Array): number {
     const end = Math.min(position + target.length, this.sizeBytes);
+    if (end <= HEADER_BYTES && this.#header !== undefined) {
+      target.set(this.#header.subarray(position, end));
+      return target.length;
+    }
     // Bounded by the target: every pass fills at least one byte.
     for (let at = position; at < end;) {
       const pgno = Math.floor(at / this.#pageSize) + 1;
@@ -67,7 +73,8 @@ export class LazyFile implements ReadableFile {
       target.set(part, at - position);
       at += part.length;
     }
-    if (position < PATCH_END) this.#patch(position, target);
+    if (position < HEADER_BYTES) this.#patch(position, target);
+    if (position === 0 && end >= HEADER_BYTES) this.#header ??= target.slice(0, HEADER_BYTES);
     if (this.#pinned.size > 0) this.#pinned.clear();
     return Math.max(end - position, 0);
   }

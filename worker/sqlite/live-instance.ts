@@ -3,6 +3,14 @@ import type { PrivateStack, SqliteBuild, SqliteInstance } from "./build.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 
+/** What one query had of an instance. */
+interface Lent {
+  readonly connection: Connection | undefined;
+  /** Its last statement ended in order, with rows or an error, so it may serve another query. */
+  readonly isReusable: boolean;
+  readonly stack: PrivateStack | undefined;
+}
+
 /** One instance of SQLite with what belongs to it: stacks, connections, and whether it still lives. */
 export class LiveInstance {
   readonly sqlite: SqliteInstance;
@@ -43,26 +51,31 @@ export class LiveInstance {
     return stack;
   }
 
-  /** Takes a stack back; one that has overflowed ends the instance. */
-  giveStack(stack: PrivateStack): void {
-    if (this.isRetired) return;
-    if (!this.sqlite.isStackIntact(stack)) {
-      throw this.retire(new Error("a query's private stack has overflowed"));
-    }
-    this.#idleStacks.push(stack);
-  }
-
   connectionTaken(): void {
     this.#busyConnections++;
   }
 
-  /** Takes a connection back; one whose statement failed in mid-read is closed. */
-  giveConnection(connection: Connection | undefined, isReusable: boolean): void {
+  /**
+   * Takes back what a query had. A connection that was cut off in mid-read is closed; a stack that has
+   * overflowed ends the instance.
+   *
+   * @throws {ReplicaError} `ENGINE_FAILED` when that happens.
+   */
+  giveBack({ connection, isReusable, stack }: Lent): void {
     this.#busyConnections--;
-    if (connection === undefined || this.isRetired) return;
-    connection.serve(undefined);
-    if (isReusable) this.pool.give(connection);
-    else connection.close();
+    if (this.isRetired) return;
+    try {
+      connection?.serve(undefined);
+      if (isReusable && connection !== undefined) this.pool.give(connection);
+      else connection?.close();
+    } catch (error) {
+      throw this.retire(error);
+    }
+    if (stack === undefined) return;
+    if (!this.sqlite.isStackIntact(stack)) {
+      throw this.retire(new Error("a query's private stack has overflowed"));
+    }
+    this.#idleStacks.push(stack);
   }
 
   /**

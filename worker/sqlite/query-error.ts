@@ -1,4 +1,4 @@
-import { type ErrorDetails, ReplicaError } from "../../shared/errors.ts";
+import { type ErrorDetails, isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import type { DatabaseHandle, SqliteInstance } from "./build.ts";
 
 export const SQLITE_NOMEM = 7;
@@ -18,7 +18,7 @@ export function readSqliteError(
   db: DatabaseHandle,
   phase: Phase,
 ): ReplicaError {
-  if (db === 0) return toReplicaError({ code: SQLITE_NOMEM, message: "out of memory", phase });
+  if (db === 0) return outOfMemory();
   const offset = instance.errorOffset(db);
   return toReplicaError({
     code: instance.errorCode(db),
@@ -26,6 +26,20 @@ export function readSqliteError(
     phase,
     ...(offset >= 0 && phase === "prepare" ? { position: offset } : {}),
   });
+}
+
+/** What a query ends with that needs more than SQLite may allocate. */
+export function outOfMemory(): ReplicaError {
+  return new ReplicaError(
+    "SQLITE_ERROR",
+    "the query needs more memory than there is for queries here: sort, group or join fewer rows",
+    { details: { sqlite_code: SQLITE_NOMEM } },
+  );
+}
+
+/** Says whether SQLite, or the memory it lives in, had no more to give. */
+export function isOutOfMemory(error: unknown): boolean {
+  return isReplicaError(error, "SQLITE_ERROR") && error.details.sqlite_code === SQLITE_NOMEM;
 }
 
 interface SqliteFailure {
@@ -42,20 +56,16 @@ function toReplicaError({ code, message, phase, position }: SqliteFailure): Repl
     ...(position === undefined ? {} : { position }),
   };
   const primary = code & 0xff;
-  if (primary === SQLITE_NOMEM) {
-    const sentence =
-      "the query needs more memory than there is for queries here: sort, group or join fewer rows";
-    return new ReplicaError("SQLITE_ERROR", sentence, { details });
-  }
+  if (primary === SQLITE_NOMEM) return outOfMemory();
   const isSchema = message.startsWith("malformed database schema");
   if (primary === SQLITE_NOTADB || (primary === SQLITE_CORRUPT && !isSchema)) {
     return new ReplicaError("CORRUPT_PAGE", `SQLite cannot read the database: ${message}`, {
       details,
     });
   }
-  const missing = /no such module: (.*)/.exec(message)?.[1];
+  const missing = /no such module: (\S+)/.exec(message)?.[1];
   if (missing !== undefined) {
-    const sentence = `the table needs the SQLite module ${missing}, which this build does not have`;
+    const sentence = `the table needs the SQLite module ${missing}, which is not available here`;
     return new ReplicaError("UNSUPPORTED_MODULE", sentence, { details });
   }
   const isParser = phase === "prepare" && PARSER_SENTENCES.test(message);

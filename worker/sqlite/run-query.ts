@@ -1,9 +1,8 @@
-import { isReplicaError } from "../../shared/errors.ts";
 import type { Engine } from "./engine.ts";
 import { executeQuery } from "./execute-query.ts";
 import { checkSource } from "./lazy-file.ts";
 import type { QueryRequest, QueryResult } from "./query.ts";
-import { SQLITE_NOMEM } from "./query-error.ts";
+import { isOutOfMemory } from "./query-error.ts";
 
 export type { QueryColumn, QueryLimits, QueryRequest, QueryResult } from "./query.ts";
 
@@ -22,7 +21,7 @@ export async function runQuery(engine: Engine, request: QueryRequest): Promise<Q
   checkSource(request.source);
   const ticket = await admission.enter(request.signal);
   const moved = (): void => {
-    ticket.seenMs = Date.now();
+    admission.moved(ticket);
   };
   try {
     const { live } = engine;
@@ -38,8 +37,4 @@ export async function runQuery(engine: Engine, request: QueryRequest): Promise<Q
   } finally {
     admission.leave(ticket);
   }
-}
-
-function isOutOfMemory(error: unknown): boolean {
-  return isReplicaError(error, "SQLITE_ERROR") && error.details.sqlite_code === SQLITE_NOMEM;
 }

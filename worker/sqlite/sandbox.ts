@@ -11,7 +11,7 @@ export const SQLITE_LIMITS: ReadonlyMap<number, number> = new Map([
   [3, 100], // depth of an expression
   [4, 20], // terms of a compound SELECT
   [8, 5_000], // bytes of a LIKE or GLOB pattern: matching recurses at each wildcard
-  [9, 1_000], // number of a parameter
+  [9, 1_000], // highest number of a parameter
   [12, 500], // depth of the parser's stack
 ]);
 
@@ -70,6 +70,14 @@ const FUNCTIONS_NOT_DETERMINISTIC = new Set([
 
 /** Pragmas about the build of SQLite, not about the database. */
 const PRAGMAS_NOT_DETERMINISTIC = new Set(["compile_options", "foreign_keys", "function_list"]);
+
+/** Changing one of these is how SQLite changes the schema; it asks about it first. */
+const SCHEMA_TABLES = new Set([
+  "sqlite_master",
+  "sqlite_schema",
+  "sqlite_temp_master",
+  "sqlite_temp_schema",
+]);
 
 /** What SQLite's authorizer codes stand for, where the answer is always no. */
 const DENIED_ACTIONS: ReadonlyMap<number, string> = new Map([
@@ -158,7 +166,9 @@ export function judge({ action, first, second }: AuthorizerQuestion): Verdict {
           "reads one transaction of the database, and runs alone",
       );
     default: {
-      const name = DENIED_ACTIONS.get(action) ?? `the action ${action}`;
+      const isSchema = SCHEMA_TABLES.has(first ?? "");
+      const denied = DENIED_ACTIONS.get(action) ?? `the action ${action}`;
+      const name = isSchema ? "a change of the schema" : denied;
       return deny(`${name} is not allowed: a replica can only be read; write to its source`);
     }
   }

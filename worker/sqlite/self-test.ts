@@ -8,12 +8,12 @@ import { SQLITE_NOMEM } from "./query-error.ts";
 import type { SqlArgs } from "./values.ts";
 
 /** A small heap, so that finding its end makes no large memory. */
-const HEAP_BYTES_MAX = 4 * 1024 * 1024;
+const HEAP_BYTES_MAX = 1024 * 1024;
 
 const LIMITS: QueryLimits = {
   rowsMax: 10,
   resultBytesMax: 10_000,
-  vmStepsMax: 100_000,
+  vmStepsMax: 2_000,
   faultsMax: 10,
 };
 
@@ -43,7 +43,7 @@ const REFUSALS: readonly Refusal[] = [
   { what: "a pragma that writes is denied", sql: "PRAGMA user_version = 1", code: "READ_ONLY" },
   {
     what: "a deep expression is refused",
-    sql: `SELECT ${"1+".repeat(150)}1`,
+    sql: `SELECT 1${"+1".repeat(150)}`,
     code: "SQLITE_ERROR",
   },
   {
@@ -53,7 +53,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     what: "a sort that is too large runs out of its heap",
-    sql: `${RUNAWAY} SELECT length(b) FROM (SELECT randomblob(100000) AS b FROM c LIMIT 100) ORDER BY b`,
+    sql: `${RUNAWAY} SELECT length(b) FROM (SELECT x, zeroblob(99000) AS b FROM c LIMIT 50) ORDER BY x % 7, b`,
     code: "SQLITE_ERROR",
     sqliteCode: SQLITE_NOMEM,
   },

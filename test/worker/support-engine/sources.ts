@@ -16,10 +16,7 @@ export interface EngineDatabase {
 declare module "vitest" {
   interface ProvidedContext {
     readonly engineDatabases: Readonly<
-      Record<
-        string,
-        Pick<EngineDatabase, "pageSize" | "answers"> & { readonly base64: string }
-      >
+      Record<string, Pick<EngineDatabase, "pageSize" | "answers"> & { readonly base64: string }>
     >;
   }
 }

@@ -8,6 +8,7 @@ import type {
   SqliteInstance,
   StatementHandle,
 } from "../build.ts";
+import { outOfMemory } from "../query-error.ts";
 import type { SqlValue } from "../values.ts";
 import { CALIBRATION } from "./calibration.ts";
 import { type CFunctions, startModules } from "./start-modules.ts";
@@ -27,6 +28,11 @@ const UNUSED = 0x5a;
 const STEPS_PER_TICK = 1_000;
 /** VM steps, in ticks, after which a query lets others run: some 20 ms. */
 const REST_TICKS = 2_000;
+
+/** The four words that `entry.wat` counts VM steps in. */
+const BUDGET_BYTES = 16;
+/** Room for the two pointers that SQLite gives back. */
+const OUT_BYTES = 8;
 
 /** What the host knows of one open connection. */
 interface Connection {
@@ -97,14 +103,14 @@ class SqljsInstance implements SqliteInstance {
     file: ReadableFile,
   ): Promise<{ code: number; db: DatabaseHandle }> {
     const path = `/database-${this.#nextPath++}`;
+    const name = this.#memory.encode(`${path}\0`);
+    // One block, so that nothing is left behind where there is no memory for all of it.
+    const budget = this.#allocate(BUDGET_BYTES + OUT_BYTES + name.length);
+    const out = budget + BUDGET_BYTES;
+    this.#memory.bytes.set(name, out + OUT_BYTES);
     this.#system.register(path, file);
-    const name = this.#copy(this.#memory.encode(`${path}\0`));
-    const out = this.#allocate(8);
-    const code = await this.#c.open(stack.top, name, out);
+    const code = await this.#c.open(stack.top, out + OUT_BYTES, out);
     const db = this.#memory.word(out);
-    this.#c.free(name);
-    this.#c.free(out);
-    const budget = this.#allocate(16);
     const connection = { path, budget, host: undefined };
     this.#connections.set(db, connection);
     this.#budgets.set(budget, connection);
@@ -151,13 +157,13 @@ class SqljsInstance implements SqliteInstance {
   }
 
   async prepare(stack: PrivateStack, db: DatabaseHandle, sql: Uint8Array): Promise<Prepared> {
-    const text = this.#copy(sql);
-    const out = this.#allocate(8);
+    const out = this.#allocate(OUT_BYTES + sql.length);
+    const text = out + OUT_BYTES;
     this.#memory.setLong(out, 0n);
+    this.#memory.bytes.set(sql, text);
     const code = await this.#c.prepare(stack.top, db, text, sql.length, out, out + 4);
     const statement = this.#memory.word(out);
     const tail = this.#memory.word(out + 4);
-    this.#c.free(text);
     this.#c.free(out);
     return {
       code,
@@ -188,7 +194,9 @@ class SqljsInstance implements SqliteInstance {
   }
 
   parameterIndex(statement: StatementHandle, name: string): number {
-    const text = this.#copy(this.#memory.encode(`${name}\0`));
+    const bytes = this.#memory.encode(`${name}\0`);
+    const text = this.#allocate(bytes.length);
+    this.#memory.bytes.set(bytes, text);
     const index = this.#c.bindParameterIndex(statement, text);
     this.#c.free(text);
     return index;
@@ -204,9 +212,10 @@ class SqljsInstance implements SqliteInstance {
 
   columnDecltype(statement: StatementHandle, index: number): string | null {
     // sqlite3_column_decltype is not exported. It gives back the text of a value that lies among the
-    // column names: first all names, then all declared types. EXPLAIN has none of them.
+    // column names: first all names, then all declared types.
     const names = this.#memory.word(statement + STATEMENT.columnNames);
-    if (names === 0) return null;
+    // EXPLAIN has more columns than names, and none of them here.
+    if (names === 0 || this.#c.valueText(names) !== this.#c.columnName(statement, 0)) return null;
     const cell = names + (this.#c.columnCount(statement) + index) * CALIBRATION.offsets.memBytes;
     return this.#memory.cString(this.#c.valueText(cell)) ?? null;
   }
@@ -242,14 +251,7 @@ class SqljsInstance implements SqliteInstance {
 
   #allocate(bytes: number): number {
     const address = this.#c.malloc(bytes);
-    if (address === 0) throw new Error(`no ${bytes} bytes left in SQLite's memory`);
-    return address;
-  }
-
-  /** Copies bytes into the instance's memory; an empty text gets an address too. */
-  #copy(bytes: Uint8Array): number {
-    const address = this.#allocate(Math.max(bytes.length, 1));
-    this.#memory.bytes.set(bytes, address);
+    if (address === 0) throw outOfMemory();
     return address;
   }
 }

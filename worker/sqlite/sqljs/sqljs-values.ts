@@ -1,4 +1,5 @@
 import type { StatementHandle } from "../build.ts";
+import { SQLITE_NOMEM } from "../query-error.ts";
 import type { SqlValue } from "../values.ts";
 import { CALIBRATION } from "./calibration.ts";
 import type { Memory } from "./memory.ts";
@@ -27,7 +28,7 @@ export function bindValue(
   if (typeof value === "number") return c.bindDouble(statement, index, value);
   const bytes = typeof value === "string" ? memory.encode(value) : value;
   const address = c.malloc(Math.max(bytes.length, 1));
-  if (address === 0) return 7;
+  if (address === 0) return SQLITE_NOMEM;
   memory.bytes.set(bytes, address);
   const bind = typeof value === "string" ? c.bindText : c.bindBlob;
   const code = bind(statement, index, address, bytes.length, SQLITE_TRANSIENT);

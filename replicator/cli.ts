@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
 import { ltxCommand, type LtxFlags } from "./commands/ltx.ts";
+import { replicateCommand, type ReplicateFlags } from "./commands/replicate.ts";
 import { restoreCommand, type RestoreFlags } from "./commands/restore.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-code.ts";
 import { normalizeArguments } from "./terminal/arguments.ts";
@@ -46,6 +47,7 @@ function buildProgram(signal: AbortSignal): Command {
     .showHelpAfterError("(eddy --help shows what there is)")
     .exitOverride()
     .addHelpText("after", `${URLS}\n${EXIT_CODES}`);
+  addReplicate(program, signal);
   addRestore(program, signal);
   addLtx(program, signal);
   program
@@ -53,6 +55,31 @@ function buildProgram(signal: AbortSignal): Command {
     .description("print the version")
     .action(() => printLine(version()));
   return program;
+}
+
+function addReplicate(program: Command, signal: AbortSignal): void {
+  program
+    .command("replicate")
+    .description("ship every commit of a database to a replica, until stopped")
+    .argument("<database>", "the SQLite file; the application goes on using it")
+    .argument("<url>", "the replica")
+    .option("--once", "ship what is committed now, and end")
+    .option("--json", "print events as JSON, one a line")
+    .option("--verbose", "say of every TXID when it is in the store")
+    .addHelpText(
+      "after",
+      `${URLS}
+
+Examples:
+  eddy replicate /data/app.db r2://ACCOUNT_ID/eddy/app.db
+  eddy replicate /data/app.db file:///var/backups/app --once
+
+Ctrl-C ships what is left first; a second Ctrl-C ends at once. The staging directory
+.NAME-litestream beside the database keeps what the store does not have yet.`,
+    )
+    .action((database: string, url: string, flags: ReplicateFlags) =>
+      replicateCommand(database, url, flags, signal),
+    );
 }
 
 function addRestore(program: Command, signal: AbortSignal): void {
@@ -119,4 +146,6 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// Not by running out: SQLite would then close the source as its last user, and remove the log that a
+// restart resumes by.
+process.exit(await main(process.argv.slice(2)));

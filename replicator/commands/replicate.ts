@@ -1,0 +1,71 @@
+import { ReplicaError } from "../../shared/errors.ts";
+import { openReplica } from "../storage/open-store.ts";
+import type { ReplicationEvent } from "../sync/events.ts";
+import { Replication } from "../sync/sync-loop.ts";
+import { printJson, printNotice } from "../terminal/output.ts";
+import { megabytes } from "../terminal/progress.ts";
+
+/** Options of `eddy replicate` as the command line gives them. */
+export interface ReplicateFlags {
+  readonly once?: boolean;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/**
+ * `eddy replicate DB URL`: ships every commit until it is told to stop.
+ *
+ * @throws {ReplicaError} `R2_ERROR` when it had to stop with commits that are not in the store yet.
+ */
+export async function replicateCommand(
+  databasePath: string,
+  url: string,
+  flags: ReplicateFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  // The store must outlive the first Ctrl-C: what is left is still uploaded then.
+  const replica = openReplica(url, { env: process.env, writing: true });
+  const onEvent = (event: ReplicationEvent) => {
+    if (flags.json) printJson(event);
+    else printEvent(event, url, flags.verbose ?? false);
+  };
+  const replication = await Replication.start({ databasePath, replica, onEvent });
+  const state = await (flags.once ? replication.once(signal) : replication.run(signal));
+  if (state.waiting === 0) return;
+  throw new ReplicaError(
+    signal.aborted && flags.once ? "ABORTED" : "R2_ERROR",
+    `${state.waiting} LTX files are staged and not in the store; they are uploaded when the replicator is started again`,
+  );
+}
+
+function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): void {
+  switch (event.event) {
+    case "started":
+      if (event.switched_to_wal) printNotice(`${event.db} is in WAL mode now; it was not before`);
+      return printNotice(
+        `replicating ${event.db} to ${url}${event.txid === null ? "" : `, where TXID ${event.txid} is the newest`}`,
+      );
+    case "staged":
+      if (event.image === null) return;
+      return printNotice(
+        `shipping the whole database as TXID ${event.txid}, ${megabytes(event.bytes)} MB: ${event.image}`,
+      );
+    case "uploaded":
+      if (!isVerbose) return;
+      return printNotice(
+        `TXID ${event.txid} is in the store: ${event.bytes} bytes, ${event.ms} ms`,
+      );
+    case "store-unavailable":
+      return printNotice(
+        `the store does not take TXIDs: ${event.message}. ${event.waiting} wait in the staging directory; next try in ${event.retry_ms} ms`,
+      );
+    case "checkpointed":
+      return undefined;
+    case "stopped":
+      return printNotice(
+        event.uploaded_txid === null
+          ? "stopped; nothing is in the store"
+          : `stopped; TXID ${event.uploaded_txid} is safely in the store`,
+      );
+  }
+}

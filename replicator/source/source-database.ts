@@ -1,0 +1,193 @@
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
+
+/** Our own connections wait so long for the application's locks, in milliseconds. */
+const BUSY_TIMEOUT_MS = 1_000;
+/** The first SQLite whose log cannot be reset under a checkpointing process. */
+const SQLITE_VERSION_MIN = "3.51.3";
+
+/**
+ * The application's database. It is read through one file descriptor that stays open until the
+ * process ends: closing any descriptor of the file would drop all locks that this process holds on it,
+ * SQLite's own among them.
+ */
+export class SourceDatabase {
+  readonly path: string;
+  readonly pageSize: number;
+  /** The database was not in WAL mode before it was opened. */
+  readonly wasSwitchedToWal: boolean;
+  readonly #fd: number;
+  /** Holds the read transaction that keeps the log from being begun anew, and runs checkpoints. */
+  readonly #reader: DatabaseSync;
+  /** Takes the write lock. Another connection, because a checkpoint refuses to run inside a transaction. */
+  readonly #writer: DatabaseSync;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.#fd = fd;
+    this.pageSize = describe(
+      path,
+      () => parseDatabaseHeader(this.#readAt(0, DATABASE_HEADER_BYTES)).pageSize,
+    );
+    this.#reader = connect(path);
+    this.#writer = connect(path);
+    this.wasSwitchedToWal = switchToWal(this.#reader, path);
+  }
+
+  /** @throws {ReplicaError} `SOURCE_INVALID` with the reason, `BAD_CONFIG` for an old SQLite. */
+  static open(path: string): SourceDatabase {
+    refuseOldSqlite();
+    return new SourceDatabase(path, openFile(path));
+  }
+
+  get walPath(): string {
+    return `${this.path}-wal`;
+  }
+
+  /**
+   * Begins to hold the read transaction. From now on nobody begins the log anew, but for once: when
+   * all of it was in the database file at this moment.
+   */
+  holdReadLock(): void {
+    this.#reader.exec("BEGIN");
+    this.#reader.prepare("SELECT 1 FROM sqlite_schema").get();
+  }
+
+  releaseReadLock(): void {
+    this.#reader.exec("ROLLBACK");
+  }
+
+  /**
+   * Runs `work` while nobody can commit. Returns false, without having run it, when the application
+   * holds the write lock for longer than the busy time-out.
+   */
+  async withWriteLock(work: () => Promise<void>): Promise<boolean> {
+    try {
+      this.#writer.exec("BEGIN IMMEDIATE");
+    } catch (error) {
+      if (/locked|busy/i.test((error as Error).message)) return false;
+      throw error;
+    }
+    try {
+      await work();
+    } finally {
+      this.#writer.exec("ROLLBACK");
+    }
+    return true;
+  }
+
+  /** Copies what readers allow from the log into the database file, waiting for nobody. The read lock must be released. */
+  checkpointPassive(): { readonly logFrames: number; readonly checkpointedFrames: number } {
+    const row = this.#reader.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+    return { logFrames: Number(row?.["log"]), checkpointedFrames: Number(row?.["checkpointed"]) };
+  }
+
+  /** A page as the database file holds it; bytes beyond its end are zeros, as SQLite itself sees them. */
+  readPage(pgno: number): Uint8Array {
+    const page = new Uint8Array(this.pageSize);
+    page.set(this.#readAt((pgno - 1) * this.pageSize, this.pageSize));
+    return page;
+  }
+
+  /** Size of the database file, in pages. */
+  pageCountOnDisk(): number {
+    return Math.floor(fstatSync(this.#fd).size / this.pageSize);
+  }
+
+  /** False when another file has taken the database's path, or none is there any more. */
+  isStillInPlace(): boolean {
+    const there = statSync(this.path, { throwIfNoEntry: false });
+    return there?.ino === fstatSync(this.#fd).ino;
+  }
+
+  /** Ends our transactions and connections. The log may be checkpointed away by that, when nobody else has the database open. */
+  close(): void {
+    this.#writer.close();
+    this.#reader.close();
+    // Last: until here its locks were needed.
+    closeSync(this.#fd);
+  }
+
+  #readAt(offset: number, length: number): Uint8Array {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    let done = 0;
+    while (done < length) {
+      const count = readSync(this.#fd, bytes, done, length - done, offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return bytes.subarray(0, done);
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    if (statSync(path).isDirectory()) {
+      throw new ReplicaError("SOURCE_INVALID", `${path} is a folder, not a database file`);
+    }
+    return openSync(path, constants.O_RDONLY);
+  } catch (cause) {
+    if (isReplicaError(cause)) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason =
+      code === "ENOENT" ? "there is no such file; the replicator creates no database" : message;
+    throw new ReplicaError("SOURCE_INVALID", `cannot open ${path}: ${reason}`, { cause });
+  }
+}
+
+function describe<Result>(path: string, run: () => Result): Result {
+  try {
+    return run();
+  } catch (cause) {
+    if (!isReplicaError(cause, "SOURCE_INVALID")) throw cause;
+    throw new ReplicaError("SOURCE_INVALID", `${path}: ${cause.message}`, { cause });
+  }
+}
+
+function connect(path: string): DatabaseSync {
+  try {
+    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    database.exec("PRAGMA wal_autocheckpoint = 0");
+    return database;
+  } catch (cause) {
+    const sentence = `SQLite cannot open ${path}: ${(cause as Error).message}`;
+    throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
+  }
+}
+
+/** Says whether the mode had to be changed. */
+function switchToWal(database: DatabaseSync, path: string): boolean {
+  const modeOf = (sql: string) => String(database.prepare(sql).get()?.["journal_mode"]);
+  try {
+    const before = modeOf("PRAGMA journal_mode");
+    if (before === "wal") return false;
+    const after = modeOf("PRAGMA journal_mode = wal");
+    if (after === "wal") return true;
+    throw new ReplicaError(
+      "SOURCE_INVALID",
+      `${path} is in journal mode "${before}" and cannot be switched to WAL: its file system may lack shared memory`,
+    );
+  } catch (cause) {
+    if (isReplicaError(cause)) throw cause;
+    const message = (cause as Error).message;
+    const advice = /locked|busy/i.test(message)
+      ? "an application holds it; stop the application once, or run `PRAGMA journal_mode = wal` in it"
+      : "it must be a sound database that this user may write";
+    const sentence = `${path} cannot be switched to WAL mode (${message}): ${advice}`;
+    throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
+  }
+}
+
+function refuseOldSqlite(): void {
+  const version = process.versions["sqlite"] ?? "0";
+  const [found, needed] = [version, SQLITE_VERSION_MIN].map((text) =>
+    text.split(".").reduce((sum, part) => sum * 1_000 + Number(part), 0),
+  );
+  if ((found ?? 0) >= (needed ?? 0)) return;
+  throw new ReplicaError(
+    "BAD_CONFIG",
+    `this Node brings SQLite ${version}; ${SQLITE_VERSION_MIN} or newer is needed, because older ones can corrupt a database that two processes checkpoint: use Node 24.15 or newer`,
+  );
+}

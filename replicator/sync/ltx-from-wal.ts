@@ -1,0 +1,98 @@
+import { HEADER_FLAG_NO_CHECKSUM, type LtxHeader } from "../../shared/ltx/header.ts";
+import type { LtxPage } from "../../shared/ltx/decoder.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
+import { lockPgno } from "../../shared/sqlite/database-header.ts";
+import type { SourceDatabase } from "../source/source-database.ts";
+import { WAL_HEADER_BYTES } from "../wal/wal-header.ts";
+import type { WalBatch, WalFile } from "../wal/wal-reader.ts";
+
+/** One LTX file to be written: what the encoder takes. */
+export interface LtxSource {
+  readonly header: LtxHeader;
+  readonly pages: Iterable<LtxPage>;
+}
+
+export interface LtxSourceOptions {
+  readonly source: SourceDatabase;
+  /** Absent when there is no log. */
+  readonly wal: WalFile | undefined;
+  readonly txid: Txid;
+  readonly timestampMs: number;
+}
+
+/**
+ * What one stretch of the log changed. Where the database has grown, every page that it grew by is in
+ * it: SQLite may commit a larger size without ever writing some of the new pages to the log.
+ */
+export function incrementalLtx(
+  batch: WalBatch,
+  previousCommit: number,
+  options: LtxSourceOptions,
+): LtxSource {
+  const { source } = options;
+  const lock = lockPgno(source.pageSize);
+  const pgnos = new Set([...batch.pages.keys()].filter((pgno) => pgno <= batch.commit));
+  for (let pgno = previousCommit + 1; pgno <= batch.commit; pgno++) pgnos.add(pgno);
+  pgnos.delete(lock);
+  const ascending = Uint32Array.from(pgnos).sort();
+  return {
+    header: headerOf(batch.commit, options, batch),
+    pages: readPages(ascending, batch.pages, options),
+  };
+}
+
+/**
+ * The whole database: the newest version of every page, from the log where it has one and from the
+ * database file otherwise.
+ */
+export function fullLtx(batch: WalBatch | undefined, options: LtxSourceOptions): LtxSource {
+  const { source } = options;
+  const commit = batch?.commit ?? source.pageCountOnDisk();
+  const lock = lockPgno(source.pageSize);
+  function* pgnos(): Generator<number> {
+    for (let pgno = 1; pgno <= commit; pgno++) if (pgno !== lock) yield pgno;
+  }
+  return {
+    header: headerOf(commit, options, batch),
+    pages: readPages(pgnos(), batch?.pages ?? new Map(), options),
+  };
+}
+
+function* readPages(
+  pgnos: Iterable<number>,
+  inWal: ReadonlyMap<number, number>,
+  { source, wal }: LtxSourceOptions,
+): Generator<LtxPage> {
+  for (const pgno of pgnos) {
+    const offset = inWal.get(pgno);
+    const data =
+      offset === undefined || !wal ? source.readPage(pgno) : wal.read(offset, source.pageSize);
+    yield { pgno, data };
+  }
+}
+
+/**
+ * The coordinates in the log are what Litestream resumes by. Without a log they are its very
+ * beginning: an offset of 0 would stop a Litestream that takes the replica over.
+ */
+function headerOf(
+  commit: number,
+  { source, txid, timestampMs }: LtxSourceOptions,
+  batch: WalBatch | undefined,
+): LtxHeader {
+  const walOffset = batch?.start.offset ?? WAL_HEADER_BYTES;
+  return {
+    flags: HEADER_FLAG_NO_CHECKSUM,
+    pageSize: source.pageSize,
+    commit,
+    minTxid: txid,
+    maxTxid: txid,
+    timestampMs,
+    preApplyChecksum: 0n,
+    walOffset,
+    walSize: batch ? batch.end.offset - walOffset : 0,
+    walSalt1: batch?.end.header.salt1 ?? 0,
+    walSalt2: batch?.end.header.salt2 ?? 0,
+    nodeId: 0n,
+  };
+}

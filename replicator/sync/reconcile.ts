@@ -1,0 +1,183 @@
+/** What a replicator finds when it starts: staging directory and store, and where to go on from there. */
+import { createReadStream } from "node:fs";
+import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { LEVEL_MAX } from "../../shared/limits.ts";
+import { LtxDecoder, type LtxPage } from "../../shared/ltx/decoder.ts";
+import { LTX_HEADER_BYTES, type LtxHeader } from "../../shared/ltx/header.ts";
+import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
+import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import type { SourceDatabase } from "../source/source-database.ts";
+import { readWalBatch, WalFile, walStart } from "../wal/wal-reader.ts";
+import type { CapturePosition } from "./decide-capture.ts";
+import type { Staging } from "./staging.ts";
+
+export interface StartingPoint {
+  /** The newest TXID that is taken, here or in the store. */
+  readonly txid: Txid | undefined;
+  /** Size of the database at `txid`, in pages; 0 when it is not known. */
+  readonly commit: number;
+  readonly position: CapturePosition;
+  /** Staged files that the store lacks, ascending. */
+  readonly pending: readonly Txid[];
+  /** The newest TXID in the store. */
+  readonly uploaded: Txid | undefined;
+}
+
+/**
+ * Compares the staging directory with the store, and the log with the newest staged file.
+ *
+ * The store has the last word: what is staged goes on only where it is shown to be the same history.
+ * Otherwise it is removed, and the database is shipped whole as the TXID after the store's newest.
+ */
+export async function reconcile(
+  replica: Replica,
+  staging: Staging,
+  source: SourceDatabase,
+  signal?: AbortSignal,
+): Promise<StartingPoint> {
+  const local = await staging.txids();
+  const remote = await newestRemote(replica, local.at(-1), signal);
+  const pending = await pendingFiles(replica, staging, local, remote, signal);
+  const newest = local.at(-1);
+  if (!pending || newest === undefined) {
+    await staging.clear();
+    const txid = remote?.maxTxid;
+    return { txid, commit: 0, position: undefined, pending: [], uploaded: txid };
+  }
+  const resumed = await resumePosition(staging, newest, source);
+  const { commit = 0, position } = resumed ?? {};
+  return { txid: newest, commit, position, pending, uploaded: remote?.maxTxid };
+}
+
+/** The newest file at level 0; where that is empty, the one that reaches furthest at any level. */
+async function newestRemote(
+  replica: Replica,
+  hint: Txid | undefined,
+  signal: AbortSignal | undefined,
+): Promise<LtxFileInfo | undefined> {
+  // Level 0 is not emptied from its end, so whatever it holds from the hint on holds its newest.
+  const newest =
+    (hint === undefined ? undefined : await lastOf(replica, 0, hint, signal)) ??
+    (await lastOf(replica, 0, undefined, signal));
+  if (newest) return newest;
+  let furthest: LtxFileInfo | undefined;
+  for (let level = 1; level <= LEVEL_MAX; level++) {
+    const last = await lastOf(replica, level, undefined, signal);
+    if (last && (!furthest || last.maxTxid > furthest.maxTxid)) furthest = last;
+  }
+  return furthest;
+}
+
+async function lastOf(
+  replica: Replica,
+  level: number,
+  seek: Txid | undefined,
+  signal: AbortSignal | undefined,
+): Promise<LtxFileInfo | undefined> {
+  let last: LtxFileInfo | undefined;
+  for await (const file of listLtxFiles(replica, { level, seek, signal })) {
+    if (!last || file.maxTxid > last.maxTxid) last = file;
+  }
+  return last;
+}
+
+/**
+ * The staged files that are still to be uploaded; undefined when what is staged is not shown to
+ * continue what the store has.
+ */
+async function pendingFiles(
+  replica: Replica,
+  staging: Staging,
+  local: readonly Txid[],
+  remote: LtxFileInfo | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Txid[] | undefined> {
+  const isGapless = local.every((txid, index) => index === 0 || txid === local[index - 1] + 1n);
+  if (!isGapless) return undefined;
+  if (!remote) return local[0] === 1n ? [...local] : undefined;
+  const shared = local.find((txid) => txid === remote.maxTxid);
+  if (shared === undefined || remote.level !== 0) return undefined;
+  if (!(await isSameFile(replica, staging, shared, signal))) return undefined;
+  return local.filter((txid) => txid > shared);
+}
+
+/**
+ * Says whether the store holds, as TXID `txid`, the file that is staged: the same header and the
+ * same trailer, whose checksum covers all pages.
+ */
+export async function isSameFile(
+  { store, ...place }: Replica,
+  staging: Staging,
+  txid: Txid,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const key = formatLtxKey(place, { level: 0, minTxid: txid, maxTxid: txid });
+  const [head, tail, ours] = await Promise.all([
+    store.get(key, { range: { offset: 0, length: LTX_HEADER_BYTES }, signal }),
+    store.get(key, { range: { suffix: LTX_TRAILER_BYTES }, signal }),
+    staging.ends(txid),
+  ]);
+  if (!head || !tail || head.totalBytes !== ours.sizeBytes) return false;
+  return Buffer.compare(head.bytes, ours.head) === 0 && Buffer.compare(tail.bytes, ours.tail) === 0;
+}
+
+/**
+ * Finds the place in the log at which the newest staged file ends: the same beginning of the log, its
+ * chain sound up to that place, and every page that the file took from it still the same. Undefined
+ * when one of these cannot be shown.
+ */
+async function resumePosition(
+  staging: Staging,
+  txid: Txid,
+  source: SourceDatabase,
+): Promise<{ commit: number; position: CapturePosition } | undefined> {
+  using wal = WalFile.open(source.walPath);
+  const walHeader = wal?.header();
+  if (!wal || !walHeader) return undefined;
+  const pages = new Map<number, Uint8Array>();
+  let header: LtxHeader;
+  try {
+    header = await readStaged(staging, txid, pages);
+  } catch (error) {
+    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
+    throw error;
+  }
+  const { walOffset, walSize, walSalt1, walSalt2, commit, pageSize } = header;
+  const isSameLog = walSalt1 === walHeader.salt1 && walSalt2 === walHeader.salt2;
+  if (!isSameLog || walSize === 0 || pageSize !== source.pageSize) return undefined;
+  const start = walStart(walHeader);
+  const end = walOffset + walSize;
+  const before =
+    walOffset > start.offset ? readWalBatch(wal, start, walOffset - start.offset) : undefined;
+  const from = walOffset > start.offset ? before?.end : start;
+  if (from?.offset !== walOffset) return undefined;
+  const batch = readWalBatch(wal, from, walSize);
+  if (batch?.end.offset !== end || batch.commit !== commit) return undefined;
+  for (const [pgno, offset] of batch.pages) {
+    const staged = pages.get(pgno);
+    if (staged && Buffer.compare(staged, wal.read(offset, pageSize)) !== 0) return undefined;
+  }
+  return { commit, position: batch.end };
+}
+
+/** A full image is verified as a whole, but not kept: its pages are those of the database. */
+const KEPT_PAGES_MAX = 20_000;
+
+async function readStaged(
+  staging: Staging,
+  txid: Txid,
+  pages: Map<number, Uint8Array>,
+): Promise<LtxHeader> {
+  const decoder = new LtxDecoder();
+  const keep = ({ pgno, data }: LtxPage) => {
+    if (pages.size < KEPT_PAGES_MAX) pages.set(pgno, data);
+  };
+  for await (const chunk of createReadStream(staging.pathOf(txid))) {
+    for (const page of decoder.push(chunk as Uint8Array)) keep(page);
+  }
+  const { header } = decoder.finish();
+  if (header.minTxid === txid && header.maxTxid === txid) return header;
+  throw new ReplicaError("CORRUPT_PAGE", "a staged file holds another TXID than its name says");
+}

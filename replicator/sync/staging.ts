@@ -1,0 +1,98 @@
+import { createReadStream } from "node:fs";
+import { open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
+import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
+import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
+import {
+  makeFolder,
+  publishFile,
+  removeFile,
+  TEMPORARY_SUFFIX,
+  writeTemporaryFile,
+} from "../storage/durable-file.ts";
+
+/** A staged file up to this size is read whole for its upload; a larger one is streamed. In bytes. */
+const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * The local level 0: files that are on their way to the store, and the newest one that is there
+ * already. In Litestream's place, so that either finds where the other left off.
+ */
+export class Staging {
+  /** `.app.db-litestream` beside the database. */
+  readonly folder: string;
+  readonly #level: string;
+
+  private constructor(databasePath: string) {
+    this.folder = join(dirname(databasePath), `.${basename(databasePath)}-litestream`);
+    this.#level = join(this.folder, "ltx", "0");
+  }
+
+  /** Makes the directory where it is missing, and removes what was never finished. */
+  static async open(databasePath: string): Promise<Staging> {
+    const staging = new Staging(databasePath);
+    await makeFolder(staging.#level);
+    for (const name of await readdir(staging.#level)) {
+      if (name.endsWith(TEMPORARY_SUFFIX)) await removeFile(join(staging.#level, name));
+    }
+    return staging;
+  }
+
+  /** The TXIDs that are staged, ascending. */
+  async txids(): Promise<Txid[]> {
+    const ranges = (await readdir(this.#level)).map(parseLtxFileName);
+    return ranges
+      .filter((range) => range !== undefined && range.minTxid === range.maxTxid)
+      .map((range) => range!.minTxid)
+      .toSorted((a, b) => (a < b ? -1 : 1));
+  }
+
+  /** Writes one file, durably: after this its TXID is taken. */
+  async write(txid: Txid, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const path = this.pathOf(txid);
+    await makeFolder(this.#level);
+    await publishFile(await writeTemporaryFile(path, body), path);
+  }
+
+  async sizeOf(txid: Txid): Promise<number> {
+    return (await stat(this.pathOf(txid))).size;
+  }
+
+  /** A staged file's bytes: at once when it is small, otherwise as a stream that can be read once. */
+  async body(txid: Txid): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+    const path = this.pathOf(txid);
+    const isSmall = (await this.sizeOf(txid)) <= WHOLE_BYTES_MAX;
+    return isSmall ? await readFile(path) : createReadStream(path, { highWaterMark: 1 << 20 });
+  }
+
+  /** A staged file's header and trailer, and its size: enough to tell it from any other. */
+  async ends(txid: Txid): Promise<{ head: Uint8Array; tail: Uint8Array; sizeBytes: number }> {
+    const file = await open(this.pathOf(txid), "r");
+    try {
+      const { size } = await file.stat();
+      const head = Buffer.alloc(LTX_HEADER_BYTES);
+      const tail = Buffer.alloc(LTX_TRAILER_BYTES);
+      await file.read(head, 0, head.length, 0);
+      await file.read(tail, 0, tail.length, Math.max(0, size - tail.length));
+      return { head, tail, sizeBytes: size };
+    } finally {
+      await file.close();
+    }
+  }
+
+  async remove(txid: Txid): Promise<void> {
+    await removeFile(this.pathOf(txid));
+  }
+
+  /** Removes every staged file: what they describe is not the history that goes on. */
+  async clear(): Promise<void> {
+    await rm(this.#level, { recursive: true, force: true });
+    await makeFolder(this.#level);
+  }
+
+  pathOf(txid: Txid): string {
+    return join(this.#level, formatLtxFileName({ minTxid: txid, maxTxid: txid }));
+  }
+}

@@ -1,0 +1,150 @@
+import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { formatInstant } from "../../shared/instant.ts";
+import { decodeHeader } from "../../shared/ltx/header.ts";
+import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import { TIMESTAMP_METADATA } from "../../shared/replica/list-ltx-files.ts";
+import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { isSameFile } from "./reconcile.ts";
+import type { ReplicationEvent } from "./events.ts";
+import type { Staging } from "./staging.ts";
+
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 60_000;
+
+export interface UploaderOptions {
+  readonly replica: Replica;
+  readonly staging: Staging;
+  /** Staged files that the store lacks, ascending. */
+  readonly pending: readonly Txid[];
+  /** The newest TXID in the store. */
+  readonly uploaded: Txid | undefined;
+  readonly onEvent: (event: ReplicationEvent) => void;
+}
+
+/**
+ * Moves staged files to the store, one after the other in the order of their TXIDs. While the store
+ * does not answer it goes on trying; files wait in the staging directory.
+ */
+export class Uploader {
+  readonly #replica: Replica;
+  readonly #staging: Staging;
+  readonly #queue: Txid[];
+  readonly #onEvent: (event: ReplicationEvent) => void;
+  #uploaded: Txid | undefined;
+  #wake: (() => void) | undefined;
+  #failures = 0;
+
+  constructor({ replica, staging, pending, uploaded, onEvent }: UploaderOptions) {
+    this.#replica = replica;
+    this.#staging = staging;
+    this.#queue = [...pending];
+    this.#uploaded = uploaded;
+    this.#onEvent = onEvent;
+  }
+
+  /** The newest TXID that is safely in the store. */
+  get uploaded(): Txid | undefined {
+    return this.#uploaded;
+  }
+
+  /** Files that wait. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  add(txid: Txid): void {
+    this.#queue.push(txid);
+    this.#wake?.();
+  }
+
+  /**
+   * Uploads whatever is there and whatever comes, until `signal` fires.
+   *
+   * @throws {ReplicaError} `WRITER_CONFLICT` when another replicator writes to the same path.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const onAbort = () => this.#wake?.();
+    signal.addEventListener("abort", onAbort);
+    try {
+      while (!signal.aborted) {
+        if (this.#queue.length > 0) await this.#uploadNext(signal);
+        else await this.#sleep(undefined);
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Uploads what is there; gives up when `signal` fires, and leaves the rest staged. */
+  async drain(signal: AbortSignal): Promise<void> {
+    while (this.#queue.length > 0 && !signal.aborted) await this.#uploadNext(signal);
+  }
+
+  async #uploadNext(signal: AbortSignal): Promise<void> {
+    const [txid] = this.#queue;
+    if (txid === undefined) return;
+    try {
+      await this.#upload(txid, signal);
+      this.#failures = 0;
+    } catch (error) {
+      if (isReplicaError(error, "ABORTED") || signal.aborted) return;
+      const isPassing = isReplicaError(error, "R2_ERROR") || isReplicaError(error, "STORE_DENIED");
+      if (!isPassing) throw error;
+      const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++);
+      const { message } = error;
+      this.#onEvent({
+        event: "store-unavailable",
+        message,
+        retry_ms: retryMs,
+        waiting: this.waiting,
+      });
+      await this.#sleep(retryMs, signal);
+    }
+  }
+
+  async #upload(txid: Txid, signal: AbortSignal): Promise<void> {
+    const startedMs = performance.now();
+    const { head, sizeBytes } = await this.#staging.ends(txid);
+    const key = formatLtxKey(this.#replica, { level: 0, minTxid: txid, maxTxid: txid });
+    const { timestampMs } = decodeHeader(head);
+    const metadata = { [TIMESTAMP_METADATA]: formatInstant(timestampMs) };
+    const body = await this.#staging.body(txid);
+    try {
+      await this.#replica.store.put(key, body, { metadata, onlyIf: { absent: true }, signal });
+    } catch (cause) {
+      if (!isReplicaError(cause, "STORE_CONFLICT")) throw cause;
+      // The same file: our own PUT, whose answer was lost. Another one: somebody else's history.
+      if (!(await isSameFile(this.#replica, this.#staging, txid, signal))) refuseOther(key, cause);
+    }
+    this.#queue.shift();
+    const previous = this.#uploaded;
+    this.#uploaded = txid;
+    const ms = Math.round((performance.now() - startedMs) * 10) / 10;
+    this.#onEvent({ event: "uploaded", txid: formatTxid(txid), bytes: sizeBytes, ms });
+    // The newest file stays: a restart resumes by it.
+    if (previous !== undefined && previous < txid) await this.#staging.remove(previous);
+  }
+
+  /** Waits for `add`, for the signal of `run`, or for `ms`. */
+  async #sleep(ms: number | undefined, signal?: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      const done = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      // A wait between tries ends early only when everything ends.
+      if (ms === undefined) this.#wake = done;
+      signal?.addEventListener("abort", done, { once: true });
+    });
+    this.#wake = undefined;
+  }
+}
+
+function refuseOther(key: string, cause: unknown): never {
+  throw new ReplicaError(
+    "WRITER_CONFLICT",
+    `"${key}" is in the store already with other content: another replicator writes to this path. Stop it, then start this one again: it goes on after what it finds there`,
+    { cause },
+  );
+}

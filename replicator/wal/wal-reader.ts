@@ -1,0 +1,148 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { updateWalChecksum, type WalChecksum } from "./wal-checksum.ts";
+import {
+  parseWalHeader,
+  WAL_FRAME_HEADER_BYTES,
+  WAL_HEADER_BYTES,
+  type WalHeader,
+} from "./wal-header.ts";
+
+/** Read at a time, in bytes, rounded to whole frames. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/** A place in one beginning of the log, right behind a commit frame or the header. */
+export interface WalPosition {
+  readonly header: WalHeader;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  /** The chain's checksum at that place. */
+  readonly checksum: WalChecksum;
+}
+
+/** What a stretch of the log commits. */
+export interface WalBatch {
+  /** Newest version of each page: where its data lies in the log, in bytes. */
+  readonly pages: ReadonlyMap<number, number>;
+  /** Size of the database after the last commit, in pages. */
+  readonly commit: number;
+  readonly start: WalPosition;
+  readonly end: WalPosition;
+}
+
+/** The log's file, open for reading. The application's locks lie elsewhere, so it may be opened and closed freely. */
+export class WalFile implements Disposable {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Undefined when there is no log. */
+  static open(path: string): WalFile | undefined {
+    try {
+      return new WalFile(openSync(path, "r"));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+
+  /** Reads what there is of `length` bytes at `offset`. */
+  read(offset: number, length: number): Uint8Array {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    let done = 0;
+    while (done < length) {
+      const count = readSync(this.#fd, bytes, done, length - done, offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return bytes.subarray(0, done);
+  }
+
+  header(): WalHeader | undefined {
+    return parseWalHeader(this.read(0, WAL_HEADER_BYTES));
+  }
+}
+
+/** The place right behind the header. */
+export function walStart(header: WalHeader): WalPosition {
+  return { header, offset: WAL_HEADER_BYTES, checksum: header.checksum };
+}
+
+export function walFrameBytes({ pageSize }: WalHeader): number {
+  return WAL_FRAME_HEADER_BYTES + pageSize;
+}
+
+/**
+ * Reads the transactions that are committed behind `start`. A frame counts when its salts are the
+ * header's and its checksum continues the chain; frames without a commit frame behind them do not
+ * count, and are read again next time.
+ *
+ * @param bytesMax Ends with the first commit beyond so many bytes.
+ * @returns Undefined when nothing is committed there.
+ */
+export function readWalBatch(
+  file: WalFile,
+  start: WalPosition,
+  bytesMax = Number.POSITIVE_INFINITY,
+): WalBatch | undefined {
+  const { header } = start;
+  const frameBytes = walFrameBytes(header);
+  const framesAChunk = Math.max(1, Math.floor(CHUNK_BYTES / frameBytes));
+  const pages = new Map<number, number>();
+  const transaction = new Map<number, number>();
+  let end = start;
+  let commit = 0;
+  let { offset, checksum } = start;
+  // Bounded by the file: every pass reads a whole frame or ends.
+  for (;;) {
+    const chunk = file.read(offset, framesAChunk * frameBytes);
+    const frames = Math.floor(chunk.length / frameBytes);
+    for (let index = 0; index < frames; index++) {
+      const frame = chunk.subarray(index * frameBytes, (index + 1) * frameBytes);
+      const read = readFrame(frame, header, checksum);
+      if (!read) return finish();
+      ({ checksum } = read);
+      transaction.set(read.pgno, offset + WAL_FRAME_HEADER_BYTES);
+      offset += frameBytes;
+      if (read.commit === 0) continue;
+      for (const [pgno, place] of transaction) pages.set(pgno, place);
+      transaction.clear();
+      ({ commit } = read);
+      end = { header, offset, checksum };
+      if (offset - start.offset >= bytesMax) return finish();
+    }
+    if (frames < framesAChunk) return finish();
+  }
+
+  function finish(): WalBatch | undefined {
+    return end === start ? undefined : { pages, commit, start, end };
+  }
+}
+
+interface WalFrame {
+  readonly pgno: number;
+  /** Size of the database in pages in a frame that commits; otherwise 0. */
+  readonly commit: number;
+  readonly checksum: WalChecksum;
+}
+
+/** Undefined when the frame is not the next one of this chain. */
+function readFrame(
+  frame: Uint8Array,
+  { salt1, salt2, isBigEndian }: WalHeader,
+  previous: WalChecksum,
+): WalFrame | undefined {
+  const view = new DataView(frame.buffer, frame.byteOffset, WAL_FRAME_HEADER_BYTES);
+  if (view.getUint32(8) !== salt1 || view.getUint32(12) !== salt2) return undefined;
+  const ofHeader = updateWalChecksum(previous, frame.subarray(0, 8), isBigEndian);
+  const page = frame.subarray(WAL_FRAME_HEADER_BYTES);
+  const checksum = updateWalChecksum(ofHeader, page, isBigEndian);
+  if (checksum[0] !== view.getUint32(16) || checksum[1] !== view.getUint32(20)) return undefined;
+  const pgno = view.getUint32(0);
+  return pgno === 0 ? undefined : { pgno, commit: view.getUint32(4), checksum };
+}

@@ -17,10 +17,9 @@ export function parseIsoTime(text: string): number | undefined {
   return daysBefore(year, month, day) * DAY_MS + seconds * 1000 + fractionMs;
 }
 
-/** `20250101T000000Z`: how a signature writes the time. */
+/** `20250101T000000Z`: how a signature writes the time, from 1970 on. */
 export function formatBasicTime(timeMs: number): string {
-  const dayMs = ((timeMs % DAY_MS) + DAY_MS) % DAY_MS;
-  const seconds = Math.floor(dayMs / 1000);
+  const seconds = Math.floor((timeMs % DAY_MS) / 1000);
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   const time = parts.map((part) => String(part).padStart(2, "0")).join("");
   return `${formatBasicDay(Math.floor(timeMs / DAY_MS))}T${time}Z`;

@@ -110,11 +110,13 @@ export class S3Client {
 
   async #fetch(request: S3Request, deadline: Deadline): Promise<HttpResponse> {
     const { method, key, query, body, signal } = request;
+    // Taken out: called as a method, the Workers' `fetch` refuses its `this`.
+    const { fetch } = this.#options;
     const url = formatS3Url(this.address, key, query);
     const headers = await this.#headersOf(request, url);
     throwIfAborted(signal);
     try {
-      return await this.#options.fetch(url, {
+      return await fetch(url, {
         method,
         headers,
         // A view would be copied by `fetch` anyway; its type allows no shared memory.

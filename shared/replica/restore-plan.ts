@@ -67,10 +67,10 @@ interface Cursor {
 function chooseChain(files: readonly LtxFileInfo[], target: RestoreTarget): LtxFileInfo[] {
   const usable = files.filter((file) => isUsable(file, target)).toSorted(byName);
   const chain: LtxFileInfo[] = [];
-  const base = usable.findLast(({ level }) => level === SNAPSHOT_LEVEL);
+  const base = usable.findLast(({ level, minTxid }) => level === SNAPSHOT_LEVEL && minTxid === 1n);
   if (base) chain.push(base);
   const cursors: Cursor[] = [];
-  for (let level = LEVEL_MAX - 1; level >= 0; level--) {
+  for (let level = LEVEL_MAX; level >= 0; level--) {
     const ofLevel = usable.filter((file) => file.level === level);
     cursors.push({ files: ofLevel, next: 0, candidate: undefined });
   }

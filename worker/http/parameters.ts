@@ -24,7 +24,7 @@ export interface Freshness {
 export function integerParameter(min: number, max: number) {
   const error = `is a whole number from ${min} to ${max}`;
   return z
-    .union([z.bigint(), z.string().regex(/^\d{1,15}$/)], { error })
+    .union([z.bigint(), z.string().regex(/^\d{1,15}$/, error)], { error })
     .transform(Number)
     .pipe(z.number().min(min, error).max(max, error));
 }

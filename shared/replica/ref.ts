@@ -55,7 +55,10 @@ function parseRelative(text: string, nowMs: number): number | undefined {
     /^-(\d{1,9})([smhdw])$/.exec(text) ??
     /^(\d{1,9}) +(second|minute|hour|day|week)s? +ago$/i.exec(text);
   const unitMs = UNIT_MS[match?.[2]?.toLowerCase() ?? ""];
-  return unitMs === undefined ? undefined : nowMs - Number(match?.[1]) * unitMs;
+  if (unitMs === undefined) return undefined;
+  const instant = nowMs - Number(match?.[1]) * unitMs;
+  // Further back than a Date reaches, and so than a sentence could say.
+  return Number.isNaN(new Date(instant).getTime()) ? undefined : instant;
 }
 
 function refuse(text: string): never {

@@ -1,6 +1,6 @@
 /** Files that are complete under their name or not there at all, also after a power failure. */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, rename, unlink } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { throwIfAborted } from "../../shared/errors.ts";
 import type { PutBody } from "../../shared/storage/bytes.ts";
@@ -14,46 +14,48 @@ export interface TemporaryFileOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A finished file that has no name of its own yet. */
+export interface TemporaryFile {
+  readonly path: string;
+  /** Stays with the content, whatever becomes of the name; whoever got it closes it. */
+  readonly handle: FileHandle;
+}
+
 /**
  * Writes `body` to a file beside `path`, forced to disk.
  *
- * @returns The temporary file's path, for `publishFile` or `publishNewFile`.
+ * @returns For `publishFile` or `publishNewFile`.
  * @throws What the file system, `body` or the signal throw; nothing is left behind then.
  */
 export async function writeTemporaryFile(
   path: string,
   body: PutBody,
   { modifiedAtMs, signal }: TemporaryFileOptions = {},
-): Promise<string> {
+): Promise<TemporaryFile> {
   const temporary = `${path}.${randomBytes(6).toString("hex")}${TEMPORARY_SUFFIX}`;
-  const file = await open(temporary, "wx", 0o666);
+  const handle = await open(temporary, "wx", 0o666);
   try {
-    try {
-      for await (const chunk of body instanceof Uint8Array ? [body] : body) {
-        throwIfAborted(signal);
-        await file.writeFile(chunk);
-      }
-      if (modifiedAtMs !== undefined) {
-        await file.utimes(modifiedAtMs / 1000, modifiedAtMs / 1000);
-      }
-      await file.sync();
-    } finally {
-      await file.close();
+    for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+      throwIfAborted(signal);
+      await handle.writeFile(chunk);
     }
+    if (modifiedAtMs !== undefined) await handle.utimes(modifiedAtMs / 1000, modifiedAtMs / 1000);
+    await handle.sync();
     throwIfAborted(signal);
-    return temporary;
+    return { path: temporary, handle };
   } catch (error) {
+    await handle.close();
     await removeFile(temporary);
     throw error;
   }
 }
 
 /** Gives a finished temporary file its name, replacing what had it; on failure it is removed. */
-export async function publishFile(temporary: string, path: string): Promise<void> {
+export async function publishFile(temporary: TemporaryFile, path: string): Promise<void> {
   try {
-    await rename(temporary, path);
+    await rename(temporary.path, path);
   } catch (error) {
-    await removeFile(temporary);
+    await removeFile(temporary.path);
     throw error;
   }
   await syncFolder(dirname(path));
@@ -65,14 +67,14 @@ export async function publishFile(temporary: string, path: string): Promise<void
  *
  * @returns False when the name is taken; the temporary file is gone either way.
  */
-export async function publishNewFile(temporary: string, path: string): Promise<boolean> {
+export async function publishNewFile(temporary: TemporaryFile, path: string): Promise<boolean> {
   try {
-    await link(temporary, path);
+    await link(temporary.path, path);
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
     throw error;
   } finally {
-    await removeFile(temporary);
+    await removeFile(temporary.path);
   }
   await syncFolder(dirname(path));
   return true;

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { rename, stat } from "node:fs/promises";
+import { rename, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Etag } from "../../shared/storage/object-store.ts";
-import { codeOf, publishNewFile, removeFile, writeTemporaryFile } from "./durable-file.ts";
+import { codeOf, removeFile, TEMPORARY_SUFFIX } from "./durable-file.ts";
 
 /** A claim this old was left by a process that died; replacing a file takes milliseconds. */
 const STALE_AFTER_MS = 60_000;
@@ -26,11 +26,16 @@ export async function claimReplacement(
   etag: Etag,
 ): Promise<ReplacementClaim | undefined> {
   const content = createHash("sha256").update(etag).digest("hex").slice(0, 16);
-  const claim = `${path}.${content}.claim.tmp`;
-  const holder = new TextEncoder().encode(`${hostname()}:${process.pid}\n`);
+  const claim = `${path}.${content}.claim${TEMPORARY_SUFFIX}`;
   await breakStaleClaim(claim);
-  const claimed = await publishNewFile(await writeTemporaryFile(claim, holder), claim);
-  return claimed ? { release: () => removeFile(claim) } : undefined;
+  try {
+    // For whoever finds it; that it could be created is all that counts.
+    await writeFile(claim, `${hostname()}:${process.pid}\n`, { flag: "wx" });
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return undefined;
+    throw error;
+  }
+  return { release: () => removeFile(claim) };
 }
 
 async function breakStaleClaim(claim: string): Promise<void> {
@@ -38,7 +43,7 @@ async function breakStaleClaim(claim: string): Promise<void> {
     const { mtimeMs } = await stat(claim);
     if (Date.now() - mtimeMs < STALE_AFTER_MS) return;
     // A rename succeeds for one process only, so two cannot both break the same claim.
-    const broken = `${claim}.${process.pid}.tmp`;
+    const broken = `${claim}.${process.pid}${TEMPORARY_SUFFIX}`;
     await rename(claim, broken);
     await removeFile(broken);
   } catch (error) {

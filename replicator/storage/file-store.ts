@@ -14,6 +14,7 @@ import type {
   Metadata,
   ObjectInfo,
   ObjectStore,
+  PutCondition,
   PutOptions,
   StoredBytes,
 } from "../../shared/storage/object-store.ts";
@@ -24,6 +25,7 @@ import {
   publishNewFile,
   removeFile,
   TEMPORARY_SUFFIX,
+  type TemporaryFile,
   writeTemporaryFile,
 } from "./durable-file.ts";
 import { claimReplacement } from "./file-claim.ts";
@@ -35,6 +37,9 @@ const TIMESTAMP = "litestream-timestamp";
 
 /** Walks that wait for their next page; a forgotten one is begun anew from its cursor. */
 const WALKS_KEPT_MAX = 16;
+
+/** The system reads no more than 2 GiB at a time. */
+const READ_BYTES_MAX = 1024 ** 3;
 
 export interface FileStoreOptions {
   /** Objects in one page of a listing. */
@@ -96,6 +101,7 @@ export class FileStore implements ObjectStore {
         const totalBytes = Number(stats.size);
         const { offset, length } = resolveRange(options.range, totalBytes);
         const bytes = await readFully(file, offset, length);
+        throwIfAborted(options.signal);
         return { bytes, totalBytes, etag, metadata: metadataOf(stats) };
       } finally {
         await file.close();
@@ -110,22 +116,19 @@ export class FileStore implements ObjectStore {
       const modifiedAtMs = timestampOf(metadata);
       await makeFolder(dirname(path));
       const temporary = await writeTemporaryFile(path, body, { modifiedAtMs, signal });
-      if (onlyIf === undefined) {
-        await publishFile(temporary, path);
-      } else if ("absent" in onlyIf) {
-        const created = await publishNewFile(temporary, path);
-        if (!created) throw conflict(key, "exists already, so it was not written");
-      } else {
-        await this.#replace(key, temporary, onlyIf.etag);
+      try {
+        await this.#publish(key, temporary, onlyIf);
+        // Through the handle: under the name there may be another writer's content by now.
+        return infoOf(key, await temporary.handle.stat({ bigint: true }), false);
+      } finally {
+        await temporary.handle.close();
       }
-      const stats = await stat(path, { bigint: true });
-      return infoOf(key, stats, false);
     });
   }
 
   delete(keys: readonly string[], options: DeleteOptions = {}): Promise<void> {
-    const paths = keys.map((key) => this.#pathOf(key));
     return this.#attempt("delete from", options.signal, async () => {
+      const paths = keys.map((key) => this.#pathOf(key));
       // Not forced to disk: a file that a power failure brings back is deleted another time.
       for (const path of paths) {
         throwIfAborted(options.signal);
@@ -134,21 +137,34 @@ export class FileStore implements ObjectStore {
     });
   }
 
-  async #replace(key: string, temporary: string, etag: Etag): Promise<void> {
+  async #publish(
+    key: string,
+    temporary: TemporaryFile,
+    onlyIf: PutCondition | undefined,
+  ): Promise<void> {
     const path = this.#pathOf(key);
+    if (onlyIf === undefined) return publishFile(temporary, path);
+    if ("etag" in onlyIf) return this.#replace(key, temporary, onlyIf.etag);
+    const created = await publishNewFile(temporary, path);
+    if (!created) throw conflict(key, "exists already, so it was not written");
+  }
+
+  async #replace(key: string, temporary: TemporaryFile, etag: Etag): Promise<void> {
+    const path = this.#pathOf(key);
+    const changed = () => conflict(key, "was changed or removed meanwhile, so it was not written");
     try {
       const claim = await claimReplacement(path, etag);
-      const stats = claim && (await this.#statsOf(key));
+      if (claim === undefined) throw changed();
       try {
-        if (stats === undefined || etagOf(stats) !== etag) {
-          throw conflict(key, "was changed or removed meanwhile, so it was not written");
-        }
+        const stats = await this.#statsOf(key);
+        if (stats === undefined || etagOf(stats) !== etag) throw changed();
         await publishFile(temporary, path);
       } finally {
-        await claim?.release();
+        await claim.release();
       }
     } finally {
-      await removeFile(temporary);
+      // Gone already where it has become the file itself.
+      await removeFile(temporary.path);
     }
   }
 
@@ -215,7 +231,8 @@ async function readFully(file: FileHandle, offset: number, length: number): Prom
   const bytes = new Uint8Array(length);
   // Every pass reads at least one byte or ends the loop.
   for (let filled = 0; filled < length;) {
-    const { bytesRead } = await file.read(bytes, filled, length - filled, offset + filled);
+    const wanted = Math.min(length - filled, READ_BYTES_MAX);
+    const { bytesRead } = await file.read(bytes, filled, wanted, offset + filled);
     if (bytesRead === 0) return bytes.subarray(0, filled);
     filled += bytesRead;
   }

@@ -21,11 +21,20 @@ export function walkFolder(walk: FolderWalk): AsyncGenerator<string, void, undef
   return walkBelow(walk, folder);
 }
 
+/** Says whether a key can begin so: `..` would leave the root, and no key has an empty part. */
+function isPossible(folder: string): boolean {
+  const parts = folder.split("/").slice(0, -1);
+  return parts.every(
+    (part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0"),
+  );
+}
+
 async function* walkBelow(
   walk: FolderWalk,
   folder: string,
 ): AsyncGenerator<string, void, undefined> {
   const { root, prefix, startAfter } = walk;
+  if (!isPossible(folder)) return;
   const names: string[] = [];
   for (const entry of await entriesOf(join(root, folder))) {
     const key = folder + entry.name;

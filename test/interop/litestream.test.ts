@@ -42,7 +42,7 @@ describe("what Eddy replicated", () => {
     copyFileSync(path, before);
     write(
       path,
-      "UPDATE orders SET note = 'seen' WHERE id % 7 = 0; DELETE FROM customers WHERE id = 9",
+      "UPDATE orders SET note = 'seen' WHERE id % 7 = 0; DELETE FROM order_lines WHERE order_id = 9",
     );
     expect(eddy("replicate", path, replica, "--once")).toMatchObject({ status: 0 });
   });

@@ -22,16 +22,16 @@ const folder = mkdtempSync(join(tmpdir(), "eddy-main-path-"));
 let demo: ChildProcess;
 let url: string;
 let printed = "";
+/** Called when the demo prints something or ends. */
+let onOutput = () => {};
 
 /** Resolves when the demo has printed what `pattern` describes. */
 async function untilPrinted(pattern: RegExp): Promise<RegExpExecArray> {
   for (;;) {
     const match = pattern.exec(printed);
     if (match) return match;
-    await new Promise<void>((resolve, reject) => {
-      demo.stderr?.once("data", () => resolve());
-      demo.once("exit", () => reject(new Error(`npm start ended:\n${printed}`)));
-    });
+    if (demo.exitCode !== null) throw new Error(`npm start ended:\n${printed}`);
+    await new Promise<void>((resolve) => (onOutput = resolve));
   }
 }
 
@@ -61,12 +61,17 @@ beforeAll(async () => {
     detached: true,
     env: { ...process.env, PORT: String(port), EDDY_TOKEN: TOKEN },
   });
-  demo.stderr?.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+  demo.stderr?.on("data", (chunk: Buffer) => {
+    printed += chunk.toString();
+    onOutput();
+  });
+  demo.stderr?.on("close", () => onOutput());
   await untilPrinted(/Ctrl-C stops everything/);
 }, 120_000);
 
 afterAll(() => {
-  if (demo.pid !== undefined && demo.exitCode === null) process.kill(-demo.pid, "SIGINT");
+  if (demo.pid !== undefined && demo.exitCode === null && demo.signalCode === null)
+    process.kill(-demo.pid, "SIGINT");
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -117,7 +122,8 @@ describe("npm start", () => {
       const errors: string[] = [];
       page.on("pageerror", (error) => errors.push(error.message));
       await page.goto(`${url}/#token=${TOKEN}`);
-      await page.getByLabel("SQL").fill("SELECT 41 + 1 AS answer, NULL AS nothing");
+      await page.getByRole("option", { name: "shop" }).waitFor({ state: "attached" });
+      await page.getByLabel("SQL").fill("SELECT 41 + 1 AS answer, NULL AS absent");
       await page.getByRole("button", { name: "Run" }).click();
       await page.getByRole("cell", { name: "42" }).waitFor();
       expect(page.url()).not.toContain(TOKEN);

@@ -26,8 +26,8 @@ const CANARY = 0xa5;
 const UNUSED = 0x5a;
 
 const STEPS_PER_TICK = 1_000;
-/** VM steps, in ticks, after which a query lets others run: some 20 ms. */
-const REST_TICKS = 2_000;
+/** VM steps, in ticks, after which a query lets others run: some 10 ms. */
+const REST_TICKS = 250;
 
 /** The four words that `entry.wat` counts VM steps in. */
 const BUDGET_BYTES = 16;

@@ -15,10 +15,14 @@ import { renderCalibration } from "./sqljs/render-calibration.ts";
 
 const TARGET = fileURLToPath(new URL("../worker/sqlite/sqljs/calibration.ts", import.meta.url));
 
-/** The text that `calibration.ts` must have for the sql.js that is installed. */
-export async function calibrate(): Promise<string> {
+/**
+ * The text that `calibration.ts` must have for the sql.js that is installed.
+ *
+ * @param wasmName Which of its wasm files; the engine uses the first.
+ */
+export async function calibrate(wasmName = "sql-wasm.wasm"): Promise<string> {
   const dist = new URL(".", import.meta.resolve("sql.js/dist/sql-wasm.wasm"));
-  const wasm = readFileSync(new URL("sql-wasm.wasm", dist));
+  const wasm = readFileSync(new URL(wasmName, dist));
   const glue = readFileSync(new URL("sql-wasm-browser.js", dist), "utf8");
   const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", dist), "utf8"));
   const { version } = manifest as { readonly version: string };

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { ReplicaError } from "../../shared/errors.ts";
 import { Admission } from "../../worker/sqlite/admission.ts";
-import type { SqliteBuild, SqliteInstance } from "../../worker/sqlite/build.ts";
+import type { StatementHandle } from "../../worker/sqlite/build.ts";
 import { Engine, getEngine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
 import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
+import { changedBuild } from "./support-engine/changed-build.ts";
 import { afterMs, database, LIMITS, request, slowSource, tag } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
@@ -59,19 +60,16 @@ describe("queries side by side", () => {
 
   it("are not held up by one that waits for its pages", async () => {
     const engine = new Engine(sqljsBuild);
-    let release = (): void => {};
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const gate = Promise.withResolvers<void>();
     const sql = "SELECT count(*) FROM t";
     const held = runQuery(
       engine,
-      request({ source: slowSource(main, () => gate), sourceKey: "held", sql }),
+      request({ source: slowSource(main, () => gate.promise), sourceKey: "held", sql }),
     );
     const quick = await runQuery(engine, request({ source: slowSource(small), sql }));
     expect(quick.rows).toEqual([[3000n]]);
     expect(engine.stats()).toMatchObject({ running: 1, busyConnections: 1 });
-    release();
+    gate.resolve();
     expect((await held).rows).toEqual([[3000n]]);
   });
 
@@ -204,38 +202,22 @@ describe("an error of the page source", () => {
 });
 
 describe("an exception that SQLite did not raise", () => {
-  /** Reads column `poison` through an address that lies outside of the memory. */
-  const trapping: SqliteBuild = {
-    name: "sqljs",
-    instantiate() {
-      const instance = sqljsBuild.instantiate();
-      const finalize = instance.finalize.bind(instance);
-      const changes: Partial<SqliteInstance> = {
-        columnValue(statement, index) {
-          const value = instance.columnValue(statement, index);
-          if (value === "poison") finalize(0x7fff_0000 as never);
-          return value;
-        },
-      };
-      return new Proxy(instance, {
-        get(target, key) {
-          const value: unknown = Reflect.get(changes, key) ?? Reflect.get(target, key, target);
-          return typeof value === "function" ? value.bind(target) : value;
-        },
-      });
+  /** Where a row says `poison` SQLite is given an address outside of its memory. */
+  const trapping = changedBuild((instance) => ({
+    columnValue(statement, index) {
+      const value = instance.columnValue(statement, index);
+      if (value === "poison") instance.finalize(0x7fff_0000 as StatementHandle);
+      return value;
     },
-  };
+  }));
 
   it("retires the instance with its queries, and the next query gets a new one", async () => {
     const engine = new Engine(trapping);
-    let release = (): void => {};
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const gate = Promise.withResolvers<void>();
     const sql = "SELECT count(*) FROM t";
     const beside = runQuery(
       engine,
-      request({ source: slowSource(main, () => gate), sourceKey: "beside", sql }),
+      request({ source: slowSource(main, () => gate.promise), sourceKey: "beside", sql }),
     );
     const besideFails = expect(beside).rejects.toMatchObject({ code: "ENGINE_FAILED" });
     await expect(
@@ -246,7 +228,7 @@ describe("an exception that SQLite did not raise", () => {
     });
     const next = await runQuery(engine, request({ source: slowSource(small), sql }));
     expect(next.rows).toEqual([[3000n]]);
-    release();
+    gate.resolve();
     await besideFails;
     expect(engine.stats()).toMatchObject({ ...IDLE, retired: 1, idleConnections: 1 });
   });

@@ -5,7 +5,8 @@ import { LiveInstance } from "../../worker/sqlite/live-instance.ts";
 import { type QueryRequest, runQuery } from "../../worker/sqlite/run-query.ts";
 import { selfTest } from "../../worker/sqlite/self-test.ts";
 import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
-import type { SqliteBuild, SqliteInstance } from "../../worker/sqlite/build.ts";
+import type { SqliteInstance } from "../../worker/sqlite/build.ts";
+import { changedBuild } from "./support-engine/changed-build.ts";
 import { database, LIMITS, request, slowSource } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
@@ -13,6 +14,10 @@ const main = database("4096-byte pages");
 async function query(sql: string, over: Partial<QueryRequest> = {}) {
   const engine = await getEngine();
   return runQuery(engine, request({ source: slowSource(main), sql, ...over }));
+}
+
+function nested(open: string, core: string, close: string, count: number): string {
+  return open.repeat(count) + core + close.repeat(count);
 }
 
 describe("the authorizer", () => {
@@ -148,8 +153,6 @@ describe("the authorizer", () => {
 });
 
 describe("SQLite's limits", () => {
-  const nested = (open: string, core: string, close: string, count: number): string =>
-    open.repeat(count) + core + close.repeat(count);
   it.each([
     ["a deep expression", `SELECT 1${"+1".repeat(200)}`, "Expression tree is too large"],
     ["a compound of many terms", `SELECT 1${" UNION SELECT 2".repeat(30)}`, "too many terms"],
@@ -252,23 +255,6 @@ describe("budgets", () => {
 });
 
 describe("selfTest", () => {
-  /** The real build, but for what `change` makes of each instance. */
-  function changed(change: (instance: SqliteInstance) => Partial<SqliteInstance>): SqliteBuild {
-    return {
-      name: "sqljs",
-      instantiate() {
-        const instance = sqljsBuild.instantiate();
-        const changes = change(instance);
-        return new Proxy(instance, {
-          get(target, key) {
-            const value: unknown = Reflect.get(changes, key) ?? Reflect.get(target, key, target);
-            return typeof value === "function" ? value.bind(target) : value;
-          },
-        });
-      },
-    };
-  }
-
   it("passes on the build that is installed", async () => {
     await expect(selfTest(sqljsBuild)).resolves.toBeUndefined();
   });
@@ -296,7 +282,7 @@ describe("selfTest", () => {
     ],
     ["no declared types", () => ({ columnDecltype: () => null }), "declared types"],
   ])("fails with %s", async (_name, change, message) => {
-    await expect(selfTest(changed(change))).rejects.toMatchObject({
+    await expect(selfTest(changedBuild(change))).rejects.toMatchObject({
       code: "ENGINE_FAILED",
       message: expect.stringContaining(message),
     });

@@ -1,0 +1,21 @@
+import type { SqliteBuild, SqliteInstance } from "../../../worker/sqlite/build.ts";
+import { sqljsBuild } from "../../../worker/sqlite/sqljs/sqljs-instance.ts";
+
+/** The real build, but for what `change` puts in the place of an instance's own functions. */
+export function changedBuild(
+  change: (instance: SqliteInstance) => Partial<SqliteInstance>,
+): SqliteBuild {
+  return {
+    name: "sqljs",
+    instantiate() {
+      const instance = sqljsBuild.instantiate();
+      const changes = change(instance);
+      return new Proxy(instance, {
+        get(target, key) {
+          const value: unknown = Reflect.get(changes, key) ?? Reflect.get(target, key, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+    },
+  };
+}

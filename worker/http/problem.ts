@@ -111,7 +111,8 @@ export function problemResponse(
   extra: Readonly<Record<string, string>> = {},
 ): Response {
   const problem = toProblem(error, `urn:uuid:${crypto.randomUUID()}`);
-  if (problem.status >= 500) logFailure(problem, error);
+  // What the client can do something about (a limit, a replica that is behind) is not for the log.
+  if (problem.status === 500 || problem.status === 502) logFailure(problem, error);
   const headers = new Headers({
     "content-type": "application/problem+json",
     "cache-control": "no-store",

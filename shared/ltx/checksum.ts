@@ -36,10 +36,19 @@ export class Crc64 {
 
   /** Goes on with `bytes`; the result does not depend on how the bytes are cut. */
   update(bytes: Uint8Array): this {
-    const tail = bytes.length & ~3;
-    if ((bytes.byteOffset & 3) === 0) this.#updateWords(bytes, tail >> 2);
-    else this.#updateUnaligned(bytes, tail);
-    for (let i = tail; i < bytes.length; i++) this.#updateByte(bytes[i]);
+    // As quick as an Int32Array, which cannot begin at every address.
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const wordsEnd = bytes.length & ~3;
+    let high = this.#high;
+    let low = this.#low;
+    for (let i = 0; i < wordsEnd; i += 4) {
+      const word = low ^ view.getInt32(i, true);
+      low = high ^ (word << 31) ^ (word << 29) ^ (word << 28);
+      high = word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
+    }
+    this.#high = high;
+    this.#low = low;
+    for (let i = wordsEnd; i < bytes.length; i++) this.#updateByte(bytes[i]);
     return this;
   }
 
@@ -51,33 +60,6 @@ export class Crc64 {
   /** The CRC of all bytes so far, marked as present. */
   checksum(): Checksum {
     return toChecksum(this.digest());
-  }
-
-  // All platforms that run JavaScript today are little-endian, which is the order the CRC needs.
-  #updateWords(bytes: Uint8Array, count: number): void {
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset, count);
-    let high = this.#high;
-    let low = this.#low;
-    for (let i = 0; i < count; i++) {
-      const word = low ^ words[i];
-      low = high ^ (word << 31) ^ (word << 29) ^ (word << 28);
-      high = word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
-    }
-    this.#high = high;
-    this.#low = low;
-  }
-
-  #updateUnaligned(bytes: Uint8Array, end: number): void {
-    let high = this.#high;
-    let low = this.#low;
-    for (let i = 0; i < end; i += 4) {
-      const word =
-        low ^ (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24));
-      low = high ^ (word << 31) ^ (word << 29) ^ (word << 28);
-      high = word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
-    }
-    this.#high = high;
-    this.#low = low;
   }
 
   #updateByte(byte: number): void {

@@ -19,8 +19,10 @@ const HASH_BITS = 12;
 const HASH_MULTIPLIER = 0x9e3779b1;
 /** Misses in a row, times 64, after which the search steps one byte further at a time. */
 const SKIP_SHIFT = 6;
+/** What `copyShort` copies at most, and overwrites at its target. */
+const SHORT_BYTES = 20;
 /** From so many bytes on, a call to the engine's copy is quicker than a loop. */
-const COPY_CALL_BYTES = 48;
+const LONG_BYTES = 48;
 
 /** Where a four-byte sequence was last seen in the block. Zeroed per block: 0 is a place like any other. */
 const hashTable = new Uint16Array(1 << HASH_BITS);
@@ -32,7 +34,7 @@ export function lz4BlockBytesMax(size: number): number {
 
 /**
  * Encodes `source`, at most 65,536 bytes, into `target` from `targetOffset` on, where there must be
- * room for `lz4BlockBytesMax(source.length)`.
+ * room for `lz4BlockBytesMax(source.length)`; what the block leaves of that room may be overwritten.
  *
  * @returns How many bytes it wrote.
  */
@@ -41,6 +43,10 @@ export function encodeLz4Block(
   target: Uint8Array,
   targetOffset: number,
 ): number {
+  // The views are for reading and writing four bytes at a time, wherever they lie. They and the
+  // limits are kept in variables because the engine reads them more slowly from the arrays.
+  const from = viewOf(source);
+  const to = viewOf(target);
   const matchStartEnd = source.length - MATCH_START_LIMIT;
   const matchEnd = source.length - LAST_LITERALS;
   let written = targetOffset;
@@ -49,11 +55,11 @@ export function encodeLz4Block(
   let misses = 1 << SKIP_SHIFT;
   hashTable.fill(0);
   while (position <= matchStartEnd) {
-    const sequence = readWord(source, position);
-    const slot = Math.imul(sequence, HASH_MULTIPLIER) >>> (32 - HASH_BITS);
+    const sequence = from.getInt32(position, true);
+    const slot = hash(sequence);
     let match = hashTable[slot];
     hashTable[slot] = position;
-    if (readWord(source, match) !== sequence) {
+    if (from.getInt32(match, true) !== sequence) {
       // Bounded: each pass moves on by at least one byte, and by more where nothing compresses.
       position += misses++ >> SKIP_SHIFT;
       continue;
@@ -64,45 +70,57 @@ export function encodeLz4Block(
       match--;
     }
     const distance = position - match;
-    let end = position + MATCH_BYTES_MIN;
-    while (end < matchEnd && source[end] === source[end - distance]) end++;
+    const end = extendMatch(from, position + MATCH_BYTES_MIN, distance, matchEnd);
     const token = written;
-    written = writeLiterals(source, anchor, position, target, written);
-    target[written++] = distance;
-    target[written++] = distance >> 8;
-    written = writeLength(target, token, 0, end - position - MATCH_BYTES_MIN, written);
+    written = writeLiterals(source, from, anchor, position, target, to, token);
+    to.setUint16(written, distance, true);
+    written = writeLength(target, token, 0, end - position - MATCH_BYTES_MIN, written + 2);
     anchor = position = end;
     if (position <= matchStartEnd) {
-      const behind = readWord(source, position - 2);
-      hashTable[Math.imul(behind, HASH_MULTIPLIER) >>> (32 - HASH_BITS)] = position - 2;
+      hashTable[hash(from.getInt32(position - 2, true))] = position - 2;
     }
   }
-  return writeLiterals(source, anchor, source.length, target, written) - targetOffset;
+  return writeLiterals(source, from, anchor, source.length, target, to, written) - targetOffset;
 }
 
-function readWord(bytes: Uint8Array, offset: number): number {
-  return (
-    bytes[offset] | (bytes[offset + 1] << 8) | (bytes[offset + 2] << 16) | (bytes[offset + 3] << 24)
-  );
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function hash(sequence: number): number {
+  return Math.imul(sequence, HASH_MULTIPLIER) >>> (32 - HASH_BITS);
+}
+
+/** Where the bytes from `start` on stop to be those `distance` before; `limit` at the latest. */
+function extendMatch(view: DataView, start: number, distance: number, limit: number): number {
+  let end = start;
+  while (end + 4 <= limit && view.getInt32(end, true) === view.getInt32(end - distance, true)) {
+    end += 4;
+  }
+  while (end < limit && view.getUint8(end) === view.getUint8(end - distance)) end++;
+  return end;
 }
 
 /** Writes a token with its literals; the match length is still to be put into the token. */
 function writeLiterals(
   source: Uint8Array,
+  from: DataView,
   start: number,
   end: number,
   target: Uint8Array,
+  to: DataView,
   token: number,
 ): number {
   const count = end - start;
   target[token] = 0;
-  let written = writeLength(target, token, 4, count, token + 1);
-  if (count >= COPY_CALL_BYTES) {
-    target.set(source.subarray(start, end), written);
-    return written + count;
-  }
-  for (let i = start; i < end; i++) target[written++] = source[i];
-  return written;
+  const written = writeLength(target, token, 4, count, token + 1);
+  const isShort =
+    count <= SHORT_BYTES &&
+    start + SHORT_BYTES <= source.length &&
+    written + SHORT_BYTES <= target.length;
+  if (isShort) copyShort(from, start, to, written, count);
+  else copyBytes(source, start, target, written, count);
+  return written + count;
 }
 
 /** Puts `length` into the token at `shift`, and what does not fit there into bytes from `written` on. */
@@ -125,6 +143,41 @@ function writeLength(
 }
 
 /**
+ * Copies `count` bytes, at most 20, four at a time: quicker than a loop over the bytes. What lies
+ * behind them at the target, up to 20 bytes in all, is overwritten; what comes next must write it
+ * again. Within one array the two places must be at least four bytes apart.
+ */
+function copyShort(
+  from: DataView,
+  fromOffset: number,
+  to: DataView,
+  toOffset: number,
+  count: number,
+): void {
+  to.setInt32(toOffset, from.getInt32(fromOffset, true), true);
+  to.setInt32(toOffset + 4, from.getInt32(fromOffset + 4, true), true);
+  if (count <= 8) return;
+  to.setInt32(toOffset + 8, from.getInt32(fromOffset + 8, true), true);
+  to.setInt32(toOffset + 12, from.getInt32(fromOffset + 12, true), true);
+  to.setInt32(toOffset + 16, from.getInt32(fromOffset + 16, true), true);
+}
+
+/** Copies `count` bytes, and no other, from one array to another. */
+function copyBytes(
+  source: Uint8Array,
+  start: number,
+  target: Uint8Array,
+  targetStart: number,
+  count: number,
+): void {
+  if (count >= LONG_BYTES) {
+    target.set(source.subarray(start, start + count), targetStart);
+    return;
+  }
+  for (let i = 0; i < count; i++) target[targetStart + i] = source[start + i];
+}
+
+/**
  * Decodes `block` into the whole of `target`.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or holds more or fewer bytes.
@@ -136,7 +189,8 @@ export function decodeLz4Block(block: Uint8Array, target: Uint8Array): void {
 
 /**
  * Decodes `block` into `target` from `start` on; its matches may reach back to `historyStart`, into
- * what earlier blocks of the same frame left there.
+ * what earlier blocks of the same frame left there. What lies behind its content in `target` may be
+ * overwritten.
  *
  * @returns Where in `target` its content ends.
  * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or overruns `target`.
@@ -147,7 +201,10 @@ export function decodeLz4BlockAt(
   start: number,
   historyStart: number,
 ): number {
+  const from = viewOf(block);
+  const to = viewOf(target);
   const blockEnd = block.length;
+  const targetEnd = target.length;
   let read = 0;
   let written = start;
   // Bounded: every pass reads a token.
@@ -160,15 +217,18 @@ export function decodeLz4BlockAt(
       if (more === 255) break;
     }
     if (read + length > blockEnd) break;
-    const literalsEnd = written + length;
-    if (literalsEnd > target.length) refuseOverrun(target);
-    if (length >= COPY_CALL_BYTES) {
-      target.set(block.subarray(read, read + length), written);
-      read += length;
-      written = literalsEnd;
+    if (written + length > targetEnd) refuseOverrun(target);
+    if (
+      length <= SHORT_BYTES &&
+      read + SHORT_BYTES <= blockEnd &&
+      written + SHORT_BYTES <= targetEnd
+    ) {
+      copyShort(from, read, to, written, length);
     } else {
-      while (written < literalsEnd) target[written++] = block[read++];
+      copyBytes(block, read, target, written, length);
     }
+    read += length;
+    written += length;
     if (read === blockEnd) return written;
     if (read + 2 > blockEnd) break;
     const distance = block[read] | (block[read + 1] << 8);
@@ -182,8 +242,12 @@ export function decodeLz4BlockAt(
       if (more === 255) break;
     }
     length += MATCH_BYTES_MIN;
-    if (written + length > target.length) refuseOverrun(target);
-    copyMatch(target, written, distance, length);
+    if (written + length > targetEnd) refuseOverrun(target);
+    if (length <= SHORT_BYTES && distance >= 4 && written + SHORT_BYTES <= targetEnd) {
+      copyShort(to, written - distance, to, written, length);
+    } else {
+      copyMatch(target, written, distance, length);
+    }
     written += length;
   }
   return refuse("it ends too early");
@@ -192,9 +256,9 @@ export function decodeLz4BlockAt(
 function copyMatch(target: Uint8Array, start: number, distance: number, length: number): void {
   const end = start + length;
   let from = start - distance;
-  if (length >= COPY_CALL_BYTES && distance >= length) {
+  if (length >= LONG_BYTES && distance >= length) {
     target.copyWithin(start, from, from + length);
-  } else if (length >= COPY_CALL_BYTES && distance === 1) {
+  } else if (length >= LONG_BYTES && distance === 1) {
     target.fill(target[from], start, end);
   } else {
     // Byte by byte, for a match may overlap what it writes.

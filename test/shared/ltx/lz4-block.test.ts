@@ -82,12 +82,18 @@ describe("encodeLz4Block", () => {
     expect(encode(samplePage("noise", 5, 4096))).toHaveLength(4114);
   });
 
-  it("writes from the offset that it is given and leaves the rest alone", () => {
-    const target = new Uint8Array(1000).fill(0xee);
-    const end = 10 + encodeLz4Block(new Uint8Array(512), target, 10);
-    expect(target.subarray(0, 10).every((byte) => byte === 0xee)).toBe(true);
-    expect(target.subarray(end).every((byte) => byte === 0xee)).toBe(true);
-    expect(decode(target.subarray(10, end), 512)).toEqual(new Uint8Array(512));
+  it("writes from the offset that it is given and stays within the room that it asks for", () => {
+    fc.assert(
+      fc.property(samples, ({ kind, seed, size }) => {
+        const source = samplePage(kind, seed, size);
+        const roomEnd = 10 + lz4BlockBytesMax(size);
+        const target = new Uint8Array(roomEnd + 50).fill(0xee);
+        const end = 10 + encodeLz4Block(source, target, 10);
+        expect(sameBytes(decode(target.subarray(10, end), size), source)).toBe(true);
+        const around = [...target.subarray(0, 10), ...target.subarray(roomEnd)];
+        expect(around.every((byte) => byte === 0xee)).toBe(true);
+      }),
+    );
   });
 });
 

@@ -2,9 +2,9 @@
  * The stamps of LTX files whose listing does not carry them, as on S3: they stand in the files'
  * headers, and only those around the moment that is asked for are read.
  */
+import { ReplicaError, isReplicaError } from "../errors.ts";
 import { STORE_REQUESTS_MAX } from "../limits.ts";
-import { decodeHeader, LTX_HEADER_BYTES } from "../ltx/header.ts";
-import { inParallel } from "./in-parallel.ts";
+import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
 import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
 
@@ -34,21 +34,22 @@ export async function stampFiles(
   options: StampOptions,
 ): Promise<LtxFileInfo[]> {
   if (options.cache.size > REMEMBERED_MAX) options.cache.clear();
-  const levels = Map.groupBy(files, ({ level }) => level);
-  const stamped = await inParallel([...levels.values()], STORE_REQUESTS_MAX, (ofLevel) =>
-    stampLevel(
-      replica,
-      ofLevel.toSorted((a, b) => (a.minTxid < b.minTxid ? -1 : 1)),
-      options,
-    ),
+  const inTurn = slots(STORE_REQUESTS_MAX);
+  const levels = [...Map.groupBy(files, ({ level }) => level).values()];
+  const stamped = await Promise.all(
+    levels.map((ofLevel) => stampLevel(replica, ofLevel.toSorted(byName), { ...options, inTurn })),
   );
   return stamped.flat();
+}
+
+interface ReadOptions extends StampOptions {
+  readonly inTurn: Slots;
 }
 
 async function stampLevel(
   replica: Replica,
   files: readonly LtxFileInfo[],
-  options: StampOptions,
+  options: ReadOptions,
 ): Promise<LtxFileInfo[]> {
   const stamps: (number | undefined)[] = files.map((file) =>
     file.isStamped ? file.createdAtMs : options.cache.get(cacheKey(file)),
@@ -59,13 +60,17 @@ async function stampLevel(
     files.length <= READ_ALL_MAX
       ? { start: 0, end: files.length }
       : await findWindow(files.length, read, options.beforeMs);
-  const indexes = Array.from({ length: end - start }, (_, offset) => start + offset);
-  // One level at a time has this many requests; levels run side by side, so it is kept small.
-  await inParallel(indexes, STORE_REQUESTS_MAX, read);
+  await Promise.all(files.slice(start, end).map((_, offset) => read(start + offset)));
+  const before = Math.min(stamps[start] ?? 0, options.beforeMs - 1);
+  const notBefore = Math.max(stamps[end - 1] ?? 0, options.beforeMs);
   return files.map((file, index) => {
-    const nearest = index < start ? start : Math.min(index, end - 1);
-    return { ...file, isStamped: true, createdAtMs: stamps[index] ?? stamps[nearest] ?? 0 };
+    const createdAtMs = stamps[index] ?? (index < start ? before : notBefore);
+    return { ...file, isStamped: true, createdAtMs };
   });
+}
+
+function byName(a: LtxFileInfo, b: LtxFileInfo): number {
+  return Number(a.minTxid - b.minTxid) || Number(a.maxTxid - b.maxTxid);
 }
 
 /** Finds the first file that is not stamped before the moment by halving, and takes some around it. */
@@ -87,15 +92,45 @@ async function findWindow(
 async function readStamp(
   { store }: Replica,
   file: LtxFileInfo,
-  { cache, signal }: StampOptions,
+  { beforeMs, cache, inTurn, signal }: ReadOptions,
 ): Promise<number> {
   const range = { offset: 0, length: LTX_HEADER_BYTES };
-  const stored = await store.get(file.key, { range, signal });
+  const stored = await inTurn(() => store.get(file.key, { range, signal }));
   // Gone since the listing: whatever replaced it covers the moment as well. Never usable for a plan.
-  if (!stored) return Number.POSITIVE_INFINITY;
-  const { timestampMs } = decodeHeader(stored.bytes);
+  if (!stored) return Math.max(file.createdAtMs, beforeMs);
+  const timestampMs = readHeader(file, stored.bytes).timestampMs;
   cache.set(cacheKey(file), timestampMs);
   return timestampMs;
+}
+
+function readHeader({ key }: LtxFileInfo, bytes: Uint8Array): LtxHeader {
+  try {
+    return decodeHeader(bytes);
+  } catch (cause) {
+    if (!isReplicaError(cause, "CORRUPT_PAGE")) throw cause;
+    throw new ReplicaError("CORRUPT_PAGE", `"${key}" is damaged: ${cause.message}`, { cause });
+  }
+}
+
+/** Runs a piece of work once there is a place for it. */
+type Slots = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
+/** Lets `count` pieces of work run at a time; the others wait for their turn. */
+function slots(count: number): Slots {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    // A place that gets free goes to who waits for it, and is not free in between.
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    }
+  };
 }
 
 function cacheKey({ key, etag }: LtxFileInfo): string {

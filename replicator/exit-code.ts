@@ -1,7 +1,7 @@
 import { ReplicaError, type ErrorCode } from "../shared/errors.ts";
 
 export const EXIT_DONE = 0;
-export const EXIT_FAILURE = 1;
+const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 const EXIT_NOT_AVAILABLE = 3;
 const EXIT_CORRUPT = 4;

@@ -62,7 +62,7 @@ export async function restoreDatabase(
 }
 
 /** @throws {ReplicaError} `OUTPUT_EXISTS` when `output`, or a log that SQLite would take for its, is there. */
-export function refuseExisting(output: string): void {
+function refuseExisting(output: string): void {
   const isThere = existsSync(output) && statSync(output).size > 0;
   const inTheWay = isThere ? "" : SIDECARS.find((suffix) => existsSync(output + suffix));
   if (inTheWay === undefined) return;

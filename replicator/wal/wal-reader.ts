@@ -73,7 +73,7 @@ export function walStart(header: WalHeader): WalPosition {
   return { header, offset: WAL_HEADER_BYTES, checksum: header.checksum };
 }
 
-export function walFrameBytes({ pageSize }: WalHeader): number {
+function walFrameBytes({ pageSize }: WalHeader): number {
   return WAL_FRAME_HEADER_BYTES + pageSize;
 }
 

@@ -7,6 +7,7 @@ import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
 import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
+import { readObject } from "./read-object.ts";
 
 /** Up to so many files of a level are all read: then no assumption about the writer's clock is needed. */
 const READ_ALL_MAX = 32;
@@ -27,6 +28,8 @@ export interface StampOptions {
 /**
  * Gives every file of `files`, in any order, a stamp that is right on which side of `beforeMs` it
  * lies. In a long level a file far from the moment gets the stamp of the nearest file that was read.
+ *
+ * @throws {ReplicaError} `OBJECT_MISSING` when a file has gone since it was listed, `CORRUPT_PAGE`.
  */
 export async function stampFiles(
   replica: Replica,
@@ -90,15 +93,13 @@ async function findWindow(
 }
 
 async function readStamp(
-  { store }: Replica,
+  replica: Replica,
   file: LtxFileInfo,
-  { beforeMs, cache, inTurn, signal }: ReadOptions,
+  { cache, inTurn, signal }: ReadOptions,
 ): Promise<number> {
   const range = { offset: 0, length: LTX_HEADER_BYTES };
-  const stored = await inTurn(() => store.get(file.key, { range, signal }));
-  // Gone since the listing: whatever replaced it covers the moment as well. Never usable for a plan.
-  if (!stored) return Math.max(file.createdAtMs, beforeMs);
-  const timestampMs = readHeader(file, stored.bytes).timestampMs;
+  const { bytes } = await inTurn(() => readObject(replica, file, range, signal));
+  const { timestampMs } = readHeader(file, bytes);
   cache.set(cacheKey(file), timestampMs);
   return timestampMs;
 }

@@ -23,15 +23,28 @@ export interface LoadPlanOptions {
  * Lists what `target` needs, and plans.
  *
  * A small replica takes one LIST. In a larger one the levels are listed side by side, and of level 0
- * only what the others do not reach.
+ * only what the others do not reach. Lists once more when a file goes before its stamp is read.
  *
  * @throws {ReplicaError} `DB_NOT_FOUND` and `LEGACY_REPLICA` where there is no LTX file, and what
- *   `planRestore` throws.
+ *   `planRestore` and `stampFiles` throw.
  */
 export async function loadPlan(
   replica: Replica,
   target: RestoreTarget,
   options: LoadPlanOptions = {},
+): Promise<RestorePlan> {
+  try {
+    return await listAndPlan(replica, target, options);
+  } catch (error) {
+    if (!isReplicaError(error, "OBJECT_MISSING")) throw error;
+    return await listAndPlan(replica, target, options);
+  }
+}
+
+async function listAndPlan(
+  replica: Replica,
+  target: RestoreTarget,
+  options: LoadPlanOptions,
 ): Promise<RestorePlan> {
   const listing = await listForTarget(replica, target, options);
   try {

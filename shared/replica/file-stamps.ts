@@ -5,6 +5,7 @@
 import { ReplicaError, isReplicaError } from "../errors.ts";
 import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
+import { slots, type Slots } from "./limit-requests.ts";
 import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
 import { readObject } from "./read-object.ts";
@@ -111,27 +112,6 @@ function readHeader({ key }: LtxFileInfo, bytes: Uint8Array): LtxHeader {
     if (!isReplicaError(cause, "CORRUPT_PAGE")) throw cause;
     throw new ReplicaError("CORRUPT_PAGE", `"${key}" is damaged: ${cause.message}`, { cause });
   }
-}
-
-/** Runs a piece of work once there is a place for it. */
-type Slots = <Result>(work: () => Promise<Result>) => Promise<Result>;
-
-/** Lets `count` pieces of work run at a time; the others wait for their turn. */
-function slots(count: number): Slots {
-  let free = count;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    // A place that gets free goes to who waits for it, and is not free in between.
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free++;
-    }
-  };
 }
 
 function cacheKey({ key, etag }: LtxFileInfo): string {

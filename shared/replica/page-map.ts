@@ -12,6 +12,9 @@ export interface PageLocation {
 
 const OFFSET_HIGH = 2 ** 32;
 
+/** Files that a page map can tell apart. */
+export const PLAN_FILES_MAX = 0x1_0000;
+
 /**
  * For every page of a database at one TXID, where its newest version lies: 12 bytes a page in typed
  * arrays. A Map of objects would take a hundred, and a Worker has 128 MB.
@@ -43,7 +46,7 @@ export class PageMap {
    */
   set(pgno: number, { file, offset, size }: PageLocation): void {
     assert(
-      file <= 0xffff && offset < OFFSET_HIGH * 0x1_0000,
+      file < PLAN_FILES_MAX && offset < OFFSET_HIGH * 0x1_0000,
       "a plan beyond what a page map holds",
     );
     if (pgno > this.commit) return;

@@ -30,6 +30,11 @@ function files(): string[] {
     .map(({ name }) => name);
 }
 
+async function* failing(): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array(10);
+  throw new Error("the source broke");
+}
+
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe("FileStore", () => {
@@ -102,6 +107,7 @@ describe("FileStore", () => {
     await expect(store.put("k/below", bytes("new"))).rejects.toThrow(
       /a part of the path is a file/,
     );
+    await expect(store.put("k", failing())).rejects.toThrow("the source broke");
     expect(files().toSorted()).toEqual(["k", "x"]);
   });
 

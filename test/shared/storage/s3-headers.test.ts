@@ -58,6 +58,13 @@ describe("the headers of a request", () => {
     expect(sent[0]["x-amz-content-sha256"]).toBe("UNSIGNED-PAYLOAD");
   });
 
+  it("say nothing of the bucket's keys but by the address, encoded", async () => {
+    await faulty.openStore().list({ prefix: "a b/'", startAfter: "a b/+" });
+    expect(faulty.requestsSeen()).toEqual([
+      "GET ?list-type=2&encoding-type=url&prefix=a%20b%2F%27&start-after=a%20b%2F%2B",
+    ]);
+  });
+
   it("ask for a body as it is stored", async () => {
     await faulty.openStore().get("k");
     expect(headersSeen()["accept-encoding"]).toBe("identity");

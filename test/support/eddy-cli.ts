@@ -1,0 +1,32 @@
+/** The command line as its users run it: a process of its own. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const CLI = fileURLToPath(new URL("../../replicator/cli.ts", import.meta.url));
+/** Credentials of whoever runs the tests must not reach them. */
+const NO_CREDENTIALS = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((name) => /^(AWS|LITESTREAM)_/.test(name))
+    .map((name) => [name, undefined]),
+);
+
+export interface CliResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function eddy(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<CliResult> {
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { ...process.env, ...NO_CREDENTIALS, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { status, stdout, stderr };
+}

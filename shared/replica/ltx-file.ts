@@ -15,9 +15,10 @@ const WHOLE_BYTES_MAX = 64 * 1024;
 /** Of a larger file, what is read of its beginning: header and the first pages, page 1 among them. */
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES_MIN = 32 * 1024;
-const TAIL_BYTES_MAX = 1024 * 1024;
-/** A page index is about so much of its file: 9 bytes for a page that compresses to some 1,200. */
-const TAIL_SHARE = 1 / 128;
+/** An index that is longer than this has 50,000 pages: one more read for it is not what takes time. */
+const TAIL_BYTES_MAX = 512 * 1024;
+/** A page index is about so much of its file: 9 bytes for a page that compresses to some 1,400. */
+const TAIL_SHARE = 1 / 160;
 const FOOTER_BYTES = LTX_INDEX_LENGTH_BYTES + LTX_TRAILER_BYTES;
 /** Header, the zero page header behind the pages, an empty index, its length, trailer. */
 const LTX_BYTES_MIN = LTX_HEADER_BYTES + PAGE_HEADER_BYTES + 1 + FOOTER_BYTES;
@@ -100,12 +101,13 @@ async function openByParts(
   checkTrailer(decodeTrailer(tail.bytes.subarray(-LTX_TRAILER_BYTES)), header);
   const indexBytes = indexLength(tail.bytes, sizeBytes);
   const start = sizeBytes - FOOTER_BYTES - indexBytes;
-  const index =
-    indexBytes + FOOTER_BYTES <= tail.bytes.length
-      ? indexAtEnd(tail.bytes, indexBytes).slice()
-      : (await readObject(replica, info, { offset: start, length: indexBytes }, signal)).bytes;
-  if (index.length !== indexBytes)
-    refuse(`its page index has ${index.length} bytes of ${indexBytes}`);
+  const known = indexAtEnd(tail.bytes, Math.min(indexBytes, tailBytes - FOOTER_BYTES));
+  const index = new Uint8Array(indexBytes);
+  index.set(known, indexBytes - known.length);
+  if (known.length < indexBytes) {
+    const missing = { offset: start, length: indexBytes - known.length };
+    index.set((await readObject(replica, info, missing, signal)).bytes);
+  }
   const identity = fileIdentity(info);
   const end = readPageIndex(index, (pgno, offset, size) => {
     if (offset + size > head.bytes.length || !cache || cache.has(identity, offset)) return;

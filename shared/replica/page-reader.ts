@@ -11,6 +11,8 @@ import { openSnapshot, type Snapshot } from "./snapshot.ts";
 
 /** Largest window of read-ahead, in bytes of pages. */
 const WINDOW_BYTES_MAX = 1024 * 1024;
+/** What read-ahead may fetch for nothing beyond as much as was used, in bytes of pages. */
+const WASTE_BYTES_MAX = 64 * 1024;
 /** What one ranged read takes at most, in bytes. */
 const RANGE_BYTES_MAX = 1024 * 1024;
 /** Frames so close to one another are read together: asking twice costs more. In bytes. */
@@ -60,7 +62,9 @@ export class PageReader {
     this.pageCount = snapshot.commit;
     this.#lockPgno = lockPgno(snapshot.pageSize);
     this.#readAhead = new ReadAhead({
+      pageCount: snapshot.commit,
       windowPagesMax: Math.max(1, Math.floor(WINDOW_BYTES_MAX / snapshot.pageSize)),
+      slackPages: Math.floor(WASTE_BYTES_MAX / snapshot.pageSize),
       isResident: (pgno) => this.#isAtHand(pgno),
     });
   }
@@ -78,7 +82,9 @@ export class PageReader {
   resident(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.pageSize);
     const place = this.#snapshot.pages.get(pgno);
-    return place && this.#cache.get(this.#identities[place.file], place.offset);
+    const page = place && this.#cache.get(this.#identities[place.file], place.offset);
+    if (page) this.#readAhead.onUse(pgno);
+    return page;
   }
 
   /**
@@ -89,7 +95,7 @@ export class PageReader {
    */
   async load(pgno: number, signal?: AbortSignal): Promise<void> {
     this.#stats.faults++;
-    const wanted = this.#window(pgno);
+    const wanted = this.#readAhead.onFault(pgno);
     try {
       await this.#fetch(wanted, pgno, signal);
     } catch (error) {
@@ -106,13 +112,6 @@ export class PageReader {
   #isAtHand(pgno: number): boolean {
     const place = this.#snapshot.pages.get(pgno);
     return !place || this.#cache.has(this.#identities[place.file], place.offset);
-  }
-
-  #window(pgno: number): number[] {
-    const end = Math.min(pgno + this.#readAhead.onFault(pgno), this.pageCount + 1);
-    const wanted = [pgno];
-    for (let next = pgno + 1; next < end; next++) if (!this.#isAtHand(next)) wanted.push(next);
-    return wanted;
   }
 
   async #fetch(

@@ -1,0 +1,86 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { PageCache } from "../../../shared/replica/page-cache.ts";
+
+const PAGE_BYTES = 512;
+
+function page(seed: number): Uint8Array {
+  return new Uint8Array(PAGE_BYTES).fill(seed);
+}
+
+/** What one entry is counted as. */
+function entryBytes(): number {
+  const cache = new PageCache({ bytesMax: 1_000_000 });
+  cache.set("a", 0, page(1));
+  return cache.bytes;
+}
+
+test("a page is found under its file and its offset, and under nothing else", () => {
+  const cache = new PageCache({ bytesMax: 1_000_000 });
+  cache.set("v1 a", 100, page(1));
+  expect(cache.get("v1 a", 100)).toEqual(page(1));
+  expect(cache.has("v1 a", 100)).toBe(true);
+  for (const [file, offset] of [
+    ["v2 a", 100],
+    ["v1 a", 101],
+    ["v1 b", 100],
+    ["1 a", 100],
+  ] as const) {
+    expect(cache.get(file, offset)).toBeUndefined();
+    expect(cache.has(file, offset)).toBe(false);
+  }
+});
+
+test("the same place twice is kept once, with what came last", () => {
+  const cache = new PageCache({ bytesMax: 1_000_000 });
+  cache.set("a", 0, page(1));
+  cache.set("a", 0, page(2));
+  expect(cache.get("a", 0)).toEqual(page(2));
+  expect(cache.bytes).toBe(entryBytes());
+});
+
+test("what was not used for longest goes first", () => {
+  const cache = new PageCache({ bytesMax: 3 * entryBytes() });
+  for (const offset of [1, 2, 3]) cache.set("a", offset, page(offset));
+  cache.get("a", 1);
+  cache.set("a", 4, page(4));
+  expect([1, 2, 3, 4].filter((offset) => cache.has("a", offset))).toEqual([1, 3, 4]);
+});
+
+test("looking whether a page is there does not count as a use", () => {
+  const cache = new PageCache({ bytesMax: 2 * entryBytes() });
+  cache.set("a", 1, page(1));
+  cache.set("a", 2, page(2));
+  cache.has("a", 1);
+  cache.set("a", 3, page(3));
+  expect(cache.has("a", 1)).toBe(false);
+});
+
+test("a page larger than the whole cache is kept until the next one comes", () => {
+  const cache = new PageCache({ bytesMax: 10 });
+  cache.set("a", 1, page(1));
+  expect(cache.get("a", 1)).toEqual(page(1));
+  cache.set("a", 2, page(2));
+  expect(cache.has("a", 1)).toBe(false);
+  expect(cache.bytes).toBe(entryBytes());
+});
+
+test("it never holds more than its bytes, and always what a plain list would", () => {
+  const capacity = 5;
+  const aStep = fc.record({ offset: fc.nat({ max: 12 }), isSet: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(aStep, { maxLength: 100 }), (steps) => {
+      const cache = new PageCache({ bytesMax: capacity * entryBytes() });
+      const recent: number[] = [];
+      for (const { offset, isSet } of steps) {
+        const known = recent.indexOf(offset);
+        if (isSet) cache.set("a", offset, page(offset));
+        else expect(cache.get("a", offset) !== undefined).toBe(known !== -1);
+        if (known !== -1) recent.splice(known, 1);
+        if (isSet || known !== -1) recent.push(offset);
+        if (recent.length > capacity) recent.shift();
+        expect(cache.bytes).toBe(recent.length * entryBytes());
+      }
+    }),
+  );
+});

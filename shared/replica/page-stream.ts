@@ -1,16 +1,16 @@
 import { ReplicaError, isReplicaError, throwIfAborted } from "../errors.ts";
+import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { lockPgno } from "../sqlite/database-header.ts";
 import { inParallel } from "./in-parallel.ts";
+import { limitRequests } from "./limit-requests.ts";
 import { readPages } from "./page-reader.ts";
 import { planPageRanges } from "./page-ranges.ts";
-import { openSnapshot, type Snapshot } from "./snapshot.ts";
+import { reopenSnapshot, type Snapshot } from "./snapshot.ts";
 
 /** One piece of the stream, in bytes of pages; a few are in memory at a time. */
 const PIECE_BYTES = 1024 * 1024;
 /** Pieces fetched ahead of the one that is being taken. */
 const PIECES_AHEAD = 2;
-/** Reads in flight for one piece: with the pieces ahead they fill a Worker's six connections. */
-const REQUESTS_A_PIECE = 2;
 const GAP_BYTES_MAX = 16 * 1024;
 
 export interface StreamDatabaseOptions {
@@ -21,7 +21,7 @@ export interface StreamDatabaseOptions {
 
 /**
  * The database file of a snapshot, or a part of it, in order: page 1 as it is stored, zeros for the
- * lock page. What is taken slowly is fetched slowly.
+ * lock page. What is taken slowly is fetched slowly, and whoever stops early leaves no read behind.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE`, `VERSION_EXPIRED` when the files are gone for good, `ABORTED`.
  */
@@ -32,59 +32,74 @@ export async function* streamDatabase(
   const { pageSize, commit } = snapshot;
   const offset = range?.offset ?? 0;
   const end = offset + (range?.length ?? commit * pageSize);
-  const source = new PieceSource(snapshot, signal);
+  const stop = new AbortController();
+  const onAbort = () => stop.abort(signal?.reason);
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const source = new PieceSource(snapshot, stop.signal);
   const pagesAPiece = Math.max(1, Math.floor(PIECE_BYTES / pageSize));
   const lastPgno = Math.ceil(end / pageSize);
   let nextPgno = Math.floor(offset / pageSize) + 1;
   const pending: { firstPgno: number; piece: Promise<Uint8Array> }[] = [];
-  while (nextPgno <= lastPgno || pending.length > 0) {
-    while (nextPgno <= lastPgno && pending.length <= PIECES_AHEAD) {
-      const piece = source.read(nextPgno, Math.min(nextPgno + pagesAPiece - 1, lastPgno));
-      // When an earlier piece fails nobody awaits this one any more; its error must not be stray.
-      piece.catch(() => undefined);
-      pending.push({ firstPgno: nextPgno, piece });
-      nextPgno += pagesAPiece;
+  try {
+    while (nextPgno <= lastPgno || pending.length > 0) {
+      throwIfAborted(stop.signal);
+      while (nextPgno <= lastPgno && pending.length <= PIECES_AHEAD) {
+        const piece = source.read(nextPgno, Math.min(nextPgno + pagesAPiece - 1, lastPgno));
+        // It may fail while an earlier one is being taken, and before anybody awaits it.
+        piece.catch(() => undefined);
+        pending.push({ firstPgno: nextPgno, piece });
+        nextPgno += pagesAPiece;
+      }
+      const [first] = pending;
+      const bytes = await first.piece;
+      pending.shift();
+      const startsAt = (first.firstPgno - 1) * pageSize;
+      yield bytes.subarray(Math.max(0, offset - startsAt), Math.min(bytes.length, end - startsAt));
     }
-    const first = pending.shift();
-    if (!first) return;
-    throwIfAborted(signal);
-    const bytes = await first.piece;
-    const startsAt = (first.firstPgno - 1) * pageSize;
-    yield bytes.subarray(Math.max(0, offset - startsAt), Math.min(bytes.length, end - startsAt));
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    stop.abort();
+    await Promise.allSettled(pending.map(({ piece }) => piece));
   }
 }
 
 /** Reads runs of pages; plans again at the same TXID, once, when an object has gone. */
 class PieceSource {
   readonly #snapshot: Snapshot;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   /** Shared by the pieces of this one stream that find an object gone. */
-  #plannedAgain: Promise<Snapshot> | undefined;
+  #reopened: Promise<Snapshot> | undefined;
 
-  constructor(snapshot: Snapshot, signal: AbortSignal | undefined) {
-    this.#snapshot = snapshot;
+  constructor(snapshot: Snapshot, signal: AbortSignal) {
+    const { replica } = snapshot;
+    const store = limitRequests(replica.store, STORE_REQUESTS_MAX);
+    this.#snapshot = { ...snapshot, replica: { ...replica, store } };
     this.#signal = signal;
   }
 
   async read(firstPgno: number, lastPgno: number): Promise<Uint8Array> {
     const signal = this.#signal;
-    const again = this.#plannedAgain;
+    const reopened = this.#reopened;
     try {
-      return await readRun((await again) ?? this.#snapshot, firstPgno, lastPgno, signal);
+      return await readRun((await reopened) ?? this.#snapshot, { firstPgno, lastPgno, signal });
     } catch (error) {
-      if (!isReplicaError(error, "OBJECT_MISSING") || again) throw error;
-      const { replica, txid } = this.#snapshot;
-      this.#plannedAgain ??= openSnapshot(replica, { kind: "txid", txid }, { signal });
-      return await readRun(await this.#plannedAgain, firstPgno, lastPgno, signal);
+      if (!isReplicaError(error, "OBJECT_MISSING") || reopened) throw error;
+      this.#reopened ??= reopenSnapshot(this.#snapshot, { signal });
+      return await readRun(await this.#reopened, { firstPgno, lastPgno, signal });
     }
   }
 }
 
+interface PageRun {
+  readonly firstPgno: number;
+  readonly lastPgno: number;
+  readonly signal: AbortSignal;
+}
+
 async function readRun(
   snapshot: Snapshot,
-  firstPgno: number,
-  lastPgno: number,
-  signal: AbortSignal | undefined,
+  { firstPgno, lastPgno, signal }: PageRun,
 ): Promise<Uint8Array> {
   const { pageSize, pages } = snapshot;
   const pgnos = Array.from({ length: lastPgno - firstPgno + 1 }, (_, index) => firstPgno + index);
@@ -96,7 +111,7 @@ async function readRun(
   const piece = new Uint8Array(pgnos.length * pageSize);
   const options = { lengthMax: PIECE_BYTES, gapMax: GAP_BYTES_MAX };
   const ranges = planPageRanges(pages, pgnos, options);
-  await inParallel(ranges, REQUESTS_A_PIECE, async (range) => {
+  await inParallel(ranges, STORE_REQUESTS_MAX, async (range) => {
     const read = await readPages(snapshot, range, signal);
     for (const { pgno, page } of read.pages) piece.set(page, (pgno - firstPgno) * pageSize);
   });

@@ -113,10 +113,20 @@ function wranglerConfig({ token, databases, vars }: LocalWorkerOptions): object 
 
 /** In a process group of its own: killing wrangler alone would leave workerd running. */
 function spawnWrangler(config: string, folder: string, port: number): ChildProcess {
-  const args = ["dev", "--config", config, "--ip", "127.0.0.1", "--port", String(port)];
+  // Under this very Node: the host's own may be too old for wrangler.
+  const args = [
+    join(root, "node_modules/wrangler/bin/wrangler.js"),
+    "dev",
+    "--config",
+    config,
+    "--ip",
+    "127.0.0.1",
+    "--port",
+    String(port),
+  ];
   args.push("--inspector-port", "0", "--persist-to", join(folder, "state"));
   args.push("--show-interactive-dev-session=false", "--log-level", "warn");
-  return spawn(join(root, "node_modules/.bin/wrangler"), args, {
+  return spawn(process.execPath, args, {
     cwd: root,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],

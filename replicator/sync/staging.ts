@@ -53,7 +53,12 @@ export class Staging {
   async write(txid: Txid, body: AsyncIterable<Uint8Array>): Promise<void> {
     const path = this.pathOf(txid);
     await makeFolder(this.#level);
-    await publishFile(await writeTemporaryFile(path, body), path);
+    const temporary = await writeTemporaryFile(path, body);
+    try {
+      await publishFile(temporary, path);
+    } finally {
+      await temporary.handle.close();
+    }
   }
 
   async sizeOf(txid: Txid): Promise<number> {

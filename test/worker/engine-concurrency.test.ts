@@ -1,11 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { ReplicaError } from "../../shared/errors.ts";
 import { Admission } from "../../worker/sqlite/admission.ts";
-import type { StatementHandle } from "../../worker/sqlite/build.ts";
 import { Engine, getEngine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
 import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
-import { changedBuild } from "./support-engine/changed-build.ts";
 import { afterMs, database, LIMITS, request, slowSource, tag } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
@@ -169,68 +166,21 @@ describe("a client that leaves", () => {
   });
 });
 
-describe("an error of the page source", () => {
-  it.each<[string, unknown]>([
-    ["one of ours", new ReplicaError("OBJECT_MISSING", "the file is gone")],
-    ["any other", new TypeError("a bug below")],
-  ])("comes out unchanged: %s", async (_name, thrown) => {
-    const engine = await getEngine();
-    for (const failing of [1, 2, 4]) {
-      const source = slowSource(main, (pgno) =>
-        pgno >= failing ? Promise.reject(thrown) : Promise.resolve(),
-      );
-      const sql = "SELECT sum(length(v)) FROM t";
-      const query = runQuery(engine, request({ source, sourceKey: `fails ${failing}`, sql }));
-      await expect(query).rejects.toBe(thrown);
-    }
-    expect(engine.stats()).toMatchObject({ ...IDLE, retired: 0 });
-  });
-
-  it("is CORRUPT_PAGE where SQLite finds the database malformed", async () => {
-    const bytes = main.bytes.slice();
-    bytes.fill(0xee, 4096 * 5);
-    const engine = await getEngine();
-    const source = slowSource({ ...main, bytes });
-    await expect(
-      runQuery(engine, request({ source, sourceKey: "bad", sql: "SELECT sum(length(v)) FROM t" })),
-    ).rejects.toMatchObject({ code: "CORRUPT_PAGE", details: { sqlite_code: 11 } });
-    const text = slowSource({ ...main, bytes: new Uint8Array(4096 * 3).fill(65) });
-    await expect(
-      runQuery(engine, request({ source: text, sourceKey: "text", sql: "SELECT * FROM t" })),
-    ).rejects.toMatchObject({ code: "CORRUPT_PAGE", details: { sqlite_code: 26 } });
-  });
-});
-
-describe("an exception that SQLite did not raise", () => {
-  /** Where a row says `poison` SQLite is given an address outside of its memory. */
-  const trapping = changedBuild((instance) => ({
-    columnValue(statement, index) {
-      const value = instance.columnValue(statement, index);
-      if (value === "poison") instance.finalize(0x7fff_0000 as StatementHandle);
-      return value;
-    },
-  }));
-
-  it("retires the instance with its queries, and the next query gets a new one", async () => {
-    const engine = new Engine(trapping);
-    const gate = Promise.withResolvers<void>();
+describe("a query that nobody resumes", () => {
+  it("keeps its place for half a minute, and its memory until its instance is replaced", async () => {
+    let nowMs = 0;
+    const engine = new Engine(sqljsBuild, () => nowMs);
     const sql = "SELECT count(*) FROM t";
-    const beside = runQuery(
-      engine,
-      request({ source: slowSource(main, () => gate.promise), sourceKey: "beside", sql }),
-    );
-    const besideFails = expect(beside).rejects.toMatchObject({ code: "ENGINE_FAILED" });
-    await expect(
-      runQuery(engine, request({ source: slowSource(small), sql: "SELECT 'poison'" })),
-    ).rejects.toMatchObject({
-      code: "ENGINE_FAILED",
-      cause: expect.objectContaining({ message: expect.stringMatching(/memory|table/) }),
-    });
-    const next = await runQuery(engine, request({ source: slowSource(small), sql }));
-    expect(next.rows).toEqual([[3000n]]);
-    gate.resolve();
-    await besideFails;
-    expect(engine.stats()).toMatchObject({ ...IDLE, retired: 1, idleConnections: 1 });
+    for (let index = 0; index < 8; index++) {
+      const source = slowSource(main, () => new Promise(() => {}));
+      void runQuery(engine, request({ source, sourceKey: `lost ${index}`, sql }));
+    }
+    await afterMs(10);
+    expect(engine.stats()).toMatchObject({ running: 8, busyConnections: 8 });
+    nowMs = 31_000;
+    const { rows } = await runQuery(engine, request({ source: slowSource(main), sql }));
+    expect(rows).toEqual([[3000n]]);
+    expect(engine.stats()).toMatchObject({ ...IDLE, stacks: 1, retired: 1 });
   });
 });
 
@@ -267,9 +217,9 @@ describe("Admission", () => {
     let nowMs = 0;
     const admission = new Admission(limits, () => nowMs);
     const [gone, alive] = [await admission.enter(undefined), await admission.enter(undefined)];
-    nowMs = 59_000;
+    nowMs = 29_000;
     admission.moved(alive);
-    nowMs = 61_000;
+    nowMs = 31_000;
     const third = await admission.enter(undefined);
     expect(admission).toMatchObject({ runningCount: 2, goneRunnerCount: 1 });
     for (const ticket of [gone, alive, third]) admission.leave(ticket);

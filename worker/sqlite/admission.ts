@@ -11,7 +11,7 @@ const POLL_MS = 4;
 /** A query that waits and has not looked for so long is gone with its client. */
 const WAITER_GONE_MS = 2_000;
 /** A query that runs and has not moved for so long is gone with its client, and never ends. */
-const RUNNER_GONE_MS = 60_000;
+const RUNNER_GONE_MS = 30_000;
 /** How long a query waits for its turn. */
 const WAIT_MS_MAX = 30_000;
 

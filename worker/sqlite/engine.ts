@@ -30,13 +30,14 @@ export interface EngineStats {
 /** The SQLite of this isolate: one instance at a time, and who may run on it. */
 export class Engine {
   readonly name: SqliteBuild["name"];
-  readonly admission = new Admission({ runningMax: RUNNING_MAX, inFlightMax: IN_FLIGHT_MAX });
+  readonly admission: Admission;
   readonly #build: SqliteBuild;
   #live: LiveInstance;
   #retired = 0;
   #goneRunnersBefore = 0;
 
-  constructor(build: SqliteBuild) {
+  constructor(build: SqliteBuild, now: () => number = Date.now) {
+    this.admission = new Admission({ runningMax: RUNNING_MAX, inFlightMax: IN_FLIGHT_MAX }, now);
     this.#build = build;
     this.name = build.name;
     this.#live = new LiveInstance(build, HEAP_BYTES_MAX);

@@ -4,7 +4,7 @@ import { checkSource } from "./lazy-file.ts";
 import type { QueryRequest, QueryResult } from "./query.ts";
 import { isOutOfMemory } from "./query-error.ts";
 
-export type { QueryColumn, QueryLimits, QueryRequest, QueryResult } from "./query.ts";
+export type { QueryLimits, QueryRequest, QueryResult } from "./query.ts";
 
 /**
  * Runs one read-only statement. Several may run at a time; whoever waits for a turn waits on a timer

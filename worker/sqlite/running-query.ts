@@ -25,6 +25,7 @@ export class RunningQuery implements PageFaults, StatementWatch {
 
   async fetch(pgno: number): Promise<void> {
     try {
+      this.#moved();
       throwIfAborted(this.#signal);
       this.#faults++;
       this.#checkFaults();

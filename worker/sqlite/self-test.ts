@@ -21,8 +21,7 @@ const LIMITS: QueryLimits = {
 const EXACT_INTEGER = 9_007_199_254_740_993n;
 
 /** Far beyond every budget here, but not endless: where nothing stops it the test still ends. */
-const RUNAWAY =
-  "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)";
+const RUNAWAY = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)";
 
 interface Refusal {
   /** What must hold, as the message says it when it does not. */

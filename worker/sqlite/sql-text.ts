@@ -1,7 +1,7 @@
 import { ReplicaError } from "../../shared/errors.ts";
 
 /** Bytes of SQL that one query may have. */
-export const SQL_BYTES_MAX = 100_000;
+const SQL_BYTES_MAX = 100_000;
 
 const NEWLINE = 0x0a;
 const SEMICOLON = 0x3b;

@@ -18,6 +18,11 @@ export interface PageRangeOptions {
   readonly lengthMax: number;
   /** Bytes between two frames that are read along rather than asked for separately. */
   readonly gapMax: number;
+  /**
+   * Size of a page, in bytes. Where it is given, gaps are read along only as long as the read stays
+   * below the size of its pages: no more is fetched than an uncompressed file would take.
+   */
+  readonly pageSize?: number;
 }
 
 /**
@@ -26,7 +31,7 @@ export interface PageRangeOptions {
 export function planPageRanges(
   pages: PageMap,
   pgnos: Iterable<number>,
-  { lengthMax, gapMax }: PageRangeOptions,
+  { lengthMax, gapMax, pageSize = Infinity }: PageRangeOptions,
 ): PageRange[] {
   const places = [...pgnos]
     .map((pgno) => ({ pgno, place: pages.get(pgno) }))
@@ -40,11 +45,13 @@ export function planPageRanges(
   for (const { pgno, file, offset, size } of places) {
     const last = ranges.at(-1);
     const end = offset + size;
+    const gap = last?.file === file ? offset - (last.offset + last.length) : Infinity;
     const joins =
-      last?.file === file &&
-      offset - (last.offset + last.length) <= gapMax &&
-      end - last.offset <= lengthMax;
-    if (last && joins) {
+      last !== undefined &&
+      gap <= gapMax &&
+      end - last.offset <= lengthMax &&
+      (gap === 0 || end - last.offset <= (last.frames.length + 1) * pageSize);
+    if (joins) {
       last.length = end - last.offset;
       last.frames.push({ pgno, offset, size });
     } else {

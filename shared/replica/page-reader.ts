@@ -1,13 +1,15 @@
 import { ReplicaError, isReplicaError } from "../errors.ts";
 import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { lockPgno } from "../sqlite/database-header.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
 import { inParallel } from "./in-parallel.ts";
-import { decodeFrameOf, fileIdentity } from "./ltx-file.ts";
+import { limitRequests } from "./limit-requests.ts";
+import { fileIdentity } from "./ltx-file.ts";
 import type { PageCache } from "./page-cache.ts";
-import { planPageRanges, type PageRange } from "./page-ranges.ts";
+import { planPageRanges } from "./page-ranges.ts";
 import { ReadAhead } from "./readahead.ts";
-import { readObject } from "./read-object.ts";
-import { openSnapshot, type Snapshot } from "./snapshot.ts";
+import { readPages } from "./read-pages.ts";
+import { reopenSnapshot, type Snapshot } from "./snapshot.ts";
 
 /** Largest window of read-ahead, in bytes of pages. */
 const WINDOW_BYTES_MAX = 1024 * 1024;
@@ -17,6 +19,9 @@ const WASTE_BYTES_MAX = 64 * 1024;
 const RANGE_BYTES_MAX = 1024 * 1024;
 /** Frames so close to one another are read together: asking twice costs more. In bytes. */
 const GAP_BYTES_MAX = 4 * 1024;
+
+/** Pages that were asked for last and stay at hand, however small the cache is and whoever fills it. */
+const PINNED_MAX = 8;
 
 export interface PageReaderOptions {
   readonly cache: PageCache;
@@ -39,6 +44,9 @@ export interface PageReaderStats {
  * Pages of one snapshot by number, for one query: out of the cache, or fetched with as few ranged
  * reads as their places allow. Every read pins the object's ETag; where an object has gone, it plans
  * again at the same TXID, once.
+ *
+ * Loads may run side by side: they share the reads, and never more than `requestsMax` are in flight.
+ * A reader belongs to one request of a Worker, since no promise may be shared between two.
  */
 export class PageReader {
   readonly pageSize: number;
@@ -46,17 +54,23 @@ export class PageReader {
   readonly pageCount: number;
   #snapshot: Snapshot;
   #identities: readonly string[];
-  #hasPlannedAgain = false;
+  /** Planning again, begun by the first load that found an object gone. */
+  #reopening: Promise<void> | undefined;
   readonly #cache: PageCache;
+  readonly #store: ObjectStore;
   readonly #requestsMax: number;
   readonly #readAhead: ReadAhead;
   readonly #lockPgno: number;
+  /** Pages that a load is fetching. */
+  readonly #underWay = new Map<number, Promise<void>>();
+  readonly #pinned = new Map<number, Uint8Array>();
   readonly #stats = { faults: 0, pages: 0, requests: 0, bytes: 0 };
 
   constructor(snapshot: Snapshot, { cache, requestsMax = STORE_REQUESTS_MAX }: PageReaderOptions) {
     this.#snapshot = snapshot;
     this.#identities = snapshot.plan.files.map(fileIdentity);
     this.#cache = cache;
+    this.#store = limitRequests(snapshot.replica.store, requestsMax);
     this.#requestsMax = requestsMax;
     this.pageSize = snapshot.pageSize;
     this.pageCount = snapshot.commit;
@@ -81,97 +95,105 @@ export class PageReader {
   /** The page as it is stored, when it is at hand. The lock page is zeros. */
   resident(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.pageSize);
-    const place = this.#snapshot.pages.get(pgno);
-    const page = place && this.#cache.get(this.#identities[place.file], place.offset);
+    const page = this.#cached(pgno) ?? this.#pinned.get(pgno);
     if (page) this.#readAhead.onUse(pgno);
     return page;
   }
 
   /**
-   * Fetches a page, and what a scan that it seems to belong to will ask for next.
+   * Fetches a page, and what a scan that it seems to belong to will ask for next. The page is then
+   * at hand until some others have been loaded.
    *
    * @throws {ReplicaError} `CORRUPT_PAGE` when no file holds the page or its frame is damaged,
    *   `VERSION_EXPIRED` when the TXID cannot be restored any more, `ABORTED`, `R2_ERROR`.
    */
   async load(pgno: number, signal?: AbortSignal): Promise<void> {
     this.#stats.faults++;
-    const wanted = this.#readAhead.onFault(pgno);
-    try {
-      await this.#fetch(wanted, pgno, signal);
-    } catch (error) {
-      if (!isReplicaError(error, "OBJECT_MISSING") || this.#hasPlannedAgain) throw error;
-      this.#hasPlannedAgain = true;
-      const { replica, txid } = this.#snapshot;
-      const target = { kind: "txid", txid } as const;
-      this.#snapshot = await openSnapshot(replica, target, { signal, cache: this.#cache });
-      this.#identities = this.#snapshot.plan.files.map(fileIdentity);
-      await this.#fetch(wanted, pgno, signal);
+    // Bounded by the loads that run: each pass waits for one to end. Whether it fails is its own affair.
+    for (
+      let other = this.#underWay.get(pgno);
+      other !== undefined;
+      other = this.#underWay.get(pgno)
+    ) {
+      await other.catch(() => undefined);
     }
+    const page = this.#cached(pgno);
+    if (page) return this.#pin(pgno, page);
+    const wanted = this.#readAhead.onFault(pgno);
+    const loading = this.#loadAll(wanted, signal);
+    for (const wantedPgno of wanted) this.#underWay.set(wantedPgno, loading);
+    try {
+      await loading;
+    } finally {
+      for (const wantedPgno of wanted) this.#underWay.delete(wantedPgno);
+    }
+  }
+
+  #cached(pgno: number): Uint8Array | undefined {
+    const place = this.#snapshot.pages.get(pgno);
+    return place && this.#cache.get(this.#identities[place.file], place.offset);
   }
 
   #isAtHand(pgno: number): boolean {
     const place = this.#snapshot.pages.get(pgno);
-    return !place || this.#cache.has(this.#identities[place.file], place.offset);
+    if (!place || this.#underWay.has(pgno)) return true;
+    return this.#cache.has(this.#identities[place.file], place.offset);
   }
 
-  async #fetch(
-    pgnos: readonly number[],
-    asked: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const snapshot = this.#snapshot;
-    if (!snapshot.pages.get(asked)) {
-      const sentence = `page ${asked} of ${this.pageCount} is in none of the LTX files of its plan`;
+  #pin(pgno: number, page: Uint8Array): void {
+    this.#pinned.delete(pgno);
+    this.#pinned.set(pgno, page);
+    for (const oldest of this.#pinned.keys()) {
+      if (this.#pinned.size <= PINNED_MAX) break;
+      this.#pinned.delete(oldest);
+    }
+  }
+
+  async #loadAll(wanted: readonly number[], signal: AbortSignal | undefined): Promise<void> {
+    const before = this.#snapshot;
+    try {
+      await this.#fetch(wanted, signal);
+    } catch (error) {
+      if (!isReplicaError(error, "OBJECT_MISSING")) throw error;
+      // Once for a reader: what was read from the new plan and has gone too is an error.
+      if (before === this.#snapshot) {
+        const hasReopened = this.#reopening !== undefined;
+        this.#reopening ??= this.#reopen(signal);
+        await this.#reopening;
+        if (hasReopened && before === this.#snapshot) throw error;
+      }
+      await this.#fetch(wanted, signal);
+    }
+  }
+
+  async #reopen(signal: AbortSignal | undefined): Promise<void> {
+    const cache = this.#cache;
+    this.#snapshot = await reopenSnapshot(this.#snapshot, { signal, cache });
+    this.#identities = this.#snapshot.plan.files.map(fileIdentity);
+  }
+
+  /** Fetches pages of which the first was asked for and the others come along. */
+  async #fetch(pgnos: readonly number[], signal: AbortSignal | undefined): Promise<void> {
+    const [asked] = pgnos;
+    const { pages, replica, commit } = this.#snapshot;
+    if (!pages.get(asked)) {
+      const sentence = `page ${asked} of ${commit} is in none of the LTX files of its plan`;
       throw new ReplicaError("CORRUPT_PAGE", sentence);
     }
-    const options = { lengthMax: RANGE_BYTES_MAX, gapMax: GAP_BYTES_MAX };
-    const ranges = planPageRanges(snapshot.pages, pgnos, options);
-    let askedPage: Uint8Array | undefined;
-    await inParallel(ranges, this.#requestsMax, async (range) => {
+    const identities = this.#identities;
+    const snapshot = { ...this.#snapshot, replica: { ...replica, store: this.#store } };
+    const isAsked = (pgno: number) => pgno === asked;
+    const { pageSize } = this;
+    const options = { lengthMax: RANGE_BYTES_MAX, gapMax: GAP_BYTES_MAX, pageSize };
+    await inParallel(planPageRanges(pages, pgnos, options), this.#requestsMax, async (range) => {
       this.#stats.requests++;
-      const { bytes, pages } = await readPages(snapshot, range, signal);
-      this.#stats.bytes += bytes;
-      this.#stats.pages += pages.length;
-      for (const { pgno, offset, page } of pages) {
-        if (pgno === asked) askedPage = page;
-        else this.#cache.set(this.#identities[range.file], offset, page);
+      const read = await readPages(snapshot, range, { isAsked, signal });
+      this.#stats.bytes += read.bytes;
+      this.#stats.pages += read.pages.length;
+      for (const { pgno, offset, page } of read.pages) {
+        this.#cache.set(identities[range.file], offset, page);
+        if (pgno === asked) this.#pin(pgno, page);
       }
     });
-    // Last, so that a cache smaller than the window still holds the page that is waited for.
-    const place = snapshot.pages.get(asked);
-    if (askedPage && place) this.#cache.set(this.#identities[place.file], place.offset, askedPage);
-  }
-}
-
-/** One page out of a ranged read. */
-export interface ReadPage {
-  readonly pgno: number;
-  /** Where its frame begins in the LTX file, in bytes. */
-  readonly offset: number;
-  readonly page: Uint8Array;
-}
-
-/** Reads one range and decodes its frames; `bytes` says how many the store answered. */
-export async function readPages(
-  { replica, plan, pageSize }: Snapshot,
-  range: PageRange,
-  signal: AbortSignal | undefined,
-): Promise<{ bytes: number; pages: ReadPage[] }> {
-  const info = plan.files[range.file];
-  const { bytes } = await readObject(replica, info, range, signal);
-  const pages = range.frames.map(({ pgno, offset, size }) => {
-    const start = offset - range.offset;
-    const page = decodeInFile(info.key, pgno, bytes.subarray(start, start + size), pageSize);
-    return { pgno, offset, page };
-  });
-  return { bytes: bytes.length, pages };
-}
-
-function decodeInFile(key: string, pgno: number, frame: Uint8Array, pageSize: number): Uint8Array {
-  try {
-    return decodeFrameOf(pgno, frame, pageSize);
-  } catch (cause) {
-    if (!isReplicaError(cause, "CORRUPT_PAGE")) throw cause;
-    throw new ReplicaError("CORRUPT_PAGE", `"${key}" is damaged: ${cause.message}`, { cause });
   }
 }

@@ -3,8 +3,8 @@ import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { lockPgno } from "../sqlite/database-header.ts";
 import { inParallel } from "./in-parallel.ts";
 import { limitRequests } from "./limit-requests.ts";
-import { readPages } from "./page-reader.ts";
 import { planPageRanges } from "./page-ranges.ts";
+import { readPages } from "./read-pages.ts";
 import { reopenSnapshot, type Snapshot } from "./snapshot.ts";
 
 /** One piece of the stream, in bytes of pages; a few are in memory at a time. */
@@ -109,10 +109,10 @@ async function readRun(
     throw new ReplicaError("CORRUPT_PAGE", sentence);
   }
   const piece = new Uint8Array(pgnos.length * pageSize);
-  const options = { lengthMax: PIECE_BYTES, gapMax: GAP_BYTES_MAX };
+  const options = { lengthMax: PIECE_BYTES, gapMax: GAP_BYTES_MAX, pageSize };
   const ranges = planPageRanges(pages, pgnos, options);
   await inParallel(ranges, STORE_REQUESTS_MAX, async (range) => {
-    const read = await readPages(snapshot, range, signal);
+    const read = await readPages(snapshot, range, { signal });
     for (const { pgno, page } of read.pages) piece.set(page, (pgno - firstPgno) * pageSize);
   });
   return piece;

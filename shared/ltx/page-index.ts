@@ -138,7 +138,6 @@ function refuseMismatch(chunk: Uint8Array, position: number): never {
     readUvarint(cursor);
     readUvarint(cursor);
     if (cursor.offset > position) refuse(`its entry for page ${pgno} does not match the frame`);
-    if (cursor.offset === chunk.length) break;
   }
   return refuse("its end or its length does not match the frames");
 }

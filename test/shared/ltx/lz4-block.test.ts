@@ -71,6 +71,16 @@ describe("encodeLz4Block", () => {
     );
   });
 
+  it("ends them so too where the last bytes repeat earlier ones", () => {
+    // So small that the encoder looks at each byte: it skips none before 64 misses.
+    for (let tail = 4; tail < 30; tail++) {
+      const source = samplePage("noise", tail, 60);
+      const { literals, lastMatch } = ending(encode(source.copyWithin(60 - tail, 0, tail)), 60);
+      expect(literals).toBeGreaterThanOrEqual(5);
+      expect(lastMatch).toBeGreaterThanOrEqual(12);
+    }
+  });
+
   it("encodes the same page the same way whatever it encoded before", () => {
     const page = samplePage("words", 1, 4096);
     const first = encode(page).slice();
@@ -108,6 +118,31 @@ describe("decodeLz4Block", () => {
         expect(sameBytes(decode(target.subarray(0, written), size), source)).toBe(true);
       }),
     );
+  });
+
+  it("copies matches of every length from every distance, near the end and far from it", () => {
+    for (let distance = 1; distance <= 24; distance++) {
+      for (let length = 4; length < 19 + 255; length++) {
+        for (const tail of [5, 40]) {
+          const start = Array.from({ length: distance }, (_, i) => i + 1);
+          const expected = [...start];
+          for (let i = 0; i < length; i++) expected.push(expected[expected.length - distance]);
+          const end = Array.from({ length: tail }, (_, i) => 200 - i);
+          const block = [
+            ...(distance < 15 ? [(distance << 4) | Math.min(length - 4, 15)] : []),
+            ...(distance < 15 ? [] : [0xf0 | Math.min(length - 4, 15), distance - 15]),
+            ...start,
+            distance,
+            0,
+            ...(length < 19 ? [] : [length - 19]),
+            ...(tail < 15 ? [tail << 4] : [0xf0, tail - 15]),
+            ...end,
+          ];
+          const page = decode(Uint8Array.from(block), distance + length + tail);
+          expect(sameBytes(page, Uint8Array.from([...expected, ...end]))).toBe(true);
+        }
+      }
+    }
   });
 
   it.each([

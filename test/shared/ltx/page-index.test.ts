@@ -41,7 +41,7 @@ const chains = fc
       gap: fc.integer({ min: 1, max: 1000 }),
       size: fc.integer({ min: 11, max: 70_000 }),
     }),
-    { maxLength: 200 },
+    { maxLength: 200, size: "max" },
   )
   .map(chain);
 

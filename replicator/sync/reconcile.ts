@@ -1,4 +1,4 @@
-/** What a replicator finds when it starts: staging directory and store, and where to go on from there. */
+/** What a replicator finds when it starts: in the staging directory, in the store, and in the log. */
 import { createReadStream } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { LEVEL_MAX } from "../../shared/limits.ts";
@@ -9,16 +9,14 @@ import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import { readWalBatch, WalFile, walStart } from "../wal/wal-reader.ts";
-import type { CapturePosition } from "./decide-capture.ts";
+import { readWalBatch, WalFile, walStart, type WalPosition } from "../wal/wal-reader.ts";
 import type { Staging } from "./staging.ts";
 
 export interface StartingPoint {
   /** The newest TXID that is taken, here or in the store. */
   readonly txid: Txid | undefined;
-  /** Size of the database at `txid`, in pages; 0 when it is not known. */
-  readonly commit: number;
-  readonly position: CapturePosition;
+  /** The staged file that the log may be held against; undefined when there is none to go on from. */
+  readonly staged: Txid | undefined;
   /** Staged files that the store lacks, ascending. */
   readonly pending: readonly Txid[];
   /** The newest TXID in the store. */
@@ -26,7 +24,7 @@ export interface StartingPoint {
 }
 
 /**
- * Compares the staging directory with the store, and the log with the newest staged file.
+ * Compares the staging directory with the store.
  *
  * The store has the last word: what is staged goes on only where it is shown to be the same history.
  * Otherwise it is removed, and the database is shipped whole as the TXID after the store's newest.
@@ -34,21 +32,21 @@ export interface StartingPoint {
 export async function reconcile(
   replica: Replica,
   staging: Staging,
-  source: SourceDatabase,
   signal?: AbortSignal,
 ): Promise<StartingPoint> {
   const local = await staging.txids();
-  const remote = await newestRemote(replica, local.at(-1), signal);
-  const pending = await pendingFiles(replica, staging, local, remote, signal);
   const newest = local.at(-1);
-  if (!pending || newest === undefined) {
-    await staging.clear();
-    const txid = remote?.maxTxid;
-    return { txid, commit: 0, position: undefined, pending: [], uploaded: txid };
+  const remote = await newestRemote(replica, newest, signal);
+  const pending = await pendingFiles(replica, staging, local, remote, signal);
+  const uploaded = remote?.maxTxid;
+  if (pending && newest !== undefined) {
+    // What lies before the newest that is uploaded serves nothing any more.
+    for (const txid of local)
+      if (uploaded !== undefined && txid < uploaded) await staging.remove(txid);
+    return { txid: newest, staged: newest, pending, uploaded };
   }
-  const resumed = await resumePosition(staging, newest, source);
-  const { commit = 0, position } = resumed ?? {};
-  return { txid: newest, commit, position, pending, uploaded: remote?.maxTxid };
+  await staging.clear();
+  return { txid: uploaded, staged: undefined, pending: [], uploaded };
 }
 
 /** The newest file at level 0; where that is empty, the one that reaches furthest at any level. */
@@ -123,16 +121,25 @@ export async function isSameFile(
   return Buffer.compare(head.bytes, ours.head) === 0 && Buffer.compare(tail.bytes, ours.tail) === 0;
 }
 
+/** Where to go on in the log, and the size of the database there, in pages. */
+export interface ResumePoint {
+  readonly commit: number;
+  readonly position: WalPosition;
+}
+
 /**
- * Finds the place in the log at which the newest staged file ends: the same beginning of the log, its
- * chain sound up to that place, and every page that the file took from it still the same. Undefined
+ * Finds the place in the log at which the staged file of `txid` ends: the same beginning of the log,
+ * its chain sound up to that place, and every page that the file took from it still the same. Undefined
  * when one of these cannot be shown.
+ *
+ * To be called under the write lock, which must be held until what lies behind that place is captured:
+ * where all of the log is in the database file already, the next commit may begin the log anew.
  */
-async function resumePosition(
+export async function findResumePoint(
   staging: Staging,
   txid: Txid,
   source: SourceDatabase,
-): Promise<{ commit: number; position: CapturePosition } | undefined> {
+): Promise<ResumePoint | undefined> {
   using wal = WalFile.open(source.walPath);
   const walHeader = wal?.header();
   if (!wal || !walHeader) return undefined;

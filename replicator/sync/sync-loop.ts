@@ -6,7 +6,7 @@ import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
 import type { ReplicationEvent } from "./events.ts";
-import { reconcile } from "./reconcile.ts";
+import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
 import { WalCapture } from "./wal-capture.ts";
@@ -66,18 +66,30 @@ export class Replication {
     const staging = await Staging.open(databasePath);
     const lock = ProcessLock.take(staging.folder);
     source.holdReadLock();
-    const start = await reconcile(replica, staging, source);
-    const { txid, commit, position, pending, uploaded } = start;
-    const capture = new WalCapture({ source, staging, now, txid, commit, position });
+    const { txid, staged, pending, uploaded } = await reconcile(replica, staging);
+    const capture = new WalCapture({ source, staging, now, txid });
     const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent });
+    const replication = new Replication({ lock, source, capture, uploader, onEvent });
+    let isResumed = false;
+    if (staged !== undefined) {
+      // Without the write lock the next commit might begin the log anew, over what was not read yet.
+      // Where the application holds it, the whole database is shipped.
+      await source.withWriteLock(async () => {
+        const point = await findResumePoint(staging, staged, source);
+        if (!point) return;
+        isResumed = true;
+        capture.resume(point);
+        await replication.#captureAll();
+      });
+    }
     onEvent({
       event: "started",
       db: databasePath,
       txid: uploaded === undefined ? null : formatTxid(uploaded),
       switched_to_wal: source.wasSwitchedToWal,
-      resumed: position !== undefined,
+      resumed: isResumed,
     });
-    return new Replication({ lock, source, capture, uploader, onEvent });
+    return replication;
   }
 
   get state(): ReplicationState {
@@ -86,10 +98,14 @@ export class Replication {
     return { txid, uploaded, waiting };
   }
 
-  /** Ships what is committed now, and returns. `signal` ends the wait for the store. */
+  /**
+   * Ships what is committed now, and returns.
+   *
+   * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
+   */
   async once(signal: AbortSignal): Promise<ReplicationState> {
     await this.#captureAll();
-    await this.#uploader.drain(signal);
+    await this.#uploader.drainOrFail(signal);
     return this.#stopped();
   }
 
@@ -100,15 +116,18 @@ export class Replication {
    */
   async run(signal: AbortSignal): Promise<ReplicationState> {
     const uploads = new AbortController();
+    const giveUp = new AbortController();
     const captures = new AbortController();
     const stop = () => captures.abort();
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    const uploading = this.#uploader.run(uploads.signal).catch((error: unknown) => {
-      // Nothing that is captured from now on would get anywhere.
-      captures.abort();
-      throw error;
-    });
+    const uploading = this.#uploader
+      .run({ stop: uploads.signal, giveUp: giveUp.signal })
+      .catch((error: unknown) => {
+        // Nothing that is captured from now on would get anywhere.
+        captures.abort();
+        throw error;
+      });
     uploading.catch(() => undefined);
     try {
       for await (const _ of watchWal(this.#source.path, captures.signal)) {
@@ -120,8 +139,13 @@ export class Replication {
       uploads.abort();
       signal.removeEventListener("abort", stop);
     }
-    await uploading;
-    await this.#uploader.drain(AbortSignal.timeout(DRAIN_MS));
+    const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
+    try {
+      await uploading;
+      await this.#uploader.drain(giveUp.signal);
+    } finally {
+      clearTimeout(timer);
+    }
     return this.#stopped();
   }
 

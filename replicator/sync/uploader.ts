@@ -58,33 +58,40 @@ export class Uploader {
   }
 
   /**
-   * Uploads whatever is there and whatever comes, until `signal` fires.
+   * Uploads whatever is there and whatever comes, until `stop` fires: then the upload that is under
+   * way is the last. `giveUp` ends that one too.
    *
    * @throws {ReplicaError} `WRITER_CONFLICT` when another replicator writes to the same path.
    */
-  async run(signal: AbortSignal): Promise<void> {
-    const onAbort = () => this.#wake?.();
-    signal.addEventListener("abort", onAbort);
+  async run({ stop, giveUp }: { stop: AbortSignal; giveUp: AbortSignal }): Promise<void> {
+    const onStop = () => this.#wake?.();
+    stop.addEventListener("abort", onStop);
     try {
-      while (!signal.aborted) {
-        if (this.#queue.length > 0) await this.#uploadNext(signal);
+      while (!stop.aborted) {
+        if (this.#queue.length > 0) await this.#uploadPatiently(giveUp, stop);
         else await this.#sleep(undefined);
       }
     } finally {
-      signal.removeEventListener("abort", onAbort);
+      stop.removeEventListener("abort", onStop);
     }
   }
 
-  /** Uploads what is there; gives up when `signal` fires, and leaves the rest staged. */
+  /** Uploads what is there; goes on trying until `signal` fires, and then leaves the rest staged. */
   async drain(signal: AbortSignal): Promise<void> {
-    while (this.#queue.length > 0 && !signal.aborted) await this.#uploadNext(signal);
+    while (this.#queue.length > 0 && !signal.aborted) {
+      await this.#uploadPatiently(signal, signal);
+    }
   }
 
-  async #uploadNext(signal: AbortSignal): Promise<void> {
-    const [txid] = this.#queue;
-    if (txid === undefined) return;
+  /** Uploads what is there, or throws what the store answered; the rest stays staged. */
+  async drainOrFail(signal: AbortSignal): Promise<void> {
+    while (this.#queue.length > 0) await this.#uploadNext(signal);
+  }
+
+  /** Waits after a failure that may pass; `stop` ends that wait. */
+  async #uploadPatiently(signal: AbortSignal, stop: AbortSignal): Promise<void> {
     try {
-      await this.#upload(txid, signal);
+      await this.#uploadNext(signal);
       this.#failures = 0;
     } catch (error) {
       if (isReplicaError(error, "ABORTED") || signal.aborted) return;
@@ -98,11 +105,13 @@ export class Uploader {
         retry_ms: retryMs,
         waiting: this.waiting,
       });
-      await this.#sleep(retryMs, signal);
+      await this.#sleep(retryMs, stop);
     }
   }
 
-  async #upload(txid: Txid, signal: AbortSignal): Promise<void> {
+  async #uploadNext(signal: AbortSignal): Promise<void> {
+    const [txid] = this.#queue;
+    if (txid === undefined) return;
     const startedMs = performance.now();
     const { head, sizeBytes } = await this.#staging.ends(txid);
     const key = formatLtxKey(this.#replica, { level: 0, minTxid: txid, maxTxid: txid });

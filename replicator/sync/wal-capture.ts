@@ -6,6 +6,7 @@ import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
 import { readWalBatch, WalFile, walStart, type WalPosition } from "../wal/wal-reader.ts";
 import { decideCapture, type CapturePosition } from "./decide-capture.ts";
 import { fullLtx, incrementalLtx, type LtxSource } from "./ltx-from-wal.ts";
+import type { ResumePoint } from "./reconcile.ts";
 import type { Staging } from "./staging.ts";
 
 /** What one LTX file takes from the log at most before it ends at a commit, as Litestream's. In bytes. */
@@ -30,9 +31,6 @@ export interface WalCaptureOptions {
   readonly now: () => number;
   /** The newest TXID that is taken, here or in the store. */
   readonly txid: Txid | undefined;
-  /** Size of the database at `txid`, in pages. */
-  readonly commit: number;
-  readonly position: CapturePosition;
 }
 
 /** Turns what the application commits into staged LTX files, one TXID each, without a gap. */
@@ -41,16 +39,14 @@ export class WalCapture {
   readonly #staging: Staging;
   readonly #now: () => number;
   #txid: Txid | undefined;
-  #commit: number;
+  #commit = 0;
   #position: CapturePosition;
 
-  constructor({ source, staging, now, txid, commit, position }: WalCaptureOptions) {
+  constructor({ source, staging, now, txid }: WalCaptureOptions) {
     this.#source = source;
     this.#staging = staging;
     this.#now = now;
     this.#txid = txid;
-    this.#commit = commit;
-    this.#position = position;
   }
 
   /** The newest TXID that is staged. */
@@ -92,9 +88,10 @@ export class WalCapture {
     return { ...staged, imageReason: undefined };
   }
 
-  /** The next file holds the whole database. */
-  forgetPosition(): void {
-    this.#position = undefined;
+  /** Goes on in the log where a staged file ended; without this the next file holds the whole database. */
+  resume({ commit, position }: ResumePoint): void {
+    this.#commit = commit;
+    this.#position = position;
   }
 
   async #captureImage(reason: string): Promise<StagedFile> {

@@ -57,6 +57,27 @@ describe("an error of the page source", () => {
     expect(engine.stats()).toMatchObject({ ...IDLE, retired: 0 });
   });
 
+  it("is CORRUPT_PAGE for a page that is too short, and ENGINE_FAILED for one that never comes", async () => {
+    const engine = await getEngine();
+    const sql = "SELECT sum(length(v)) FROM t";
+    const whole = slowSource(main);
+    const short = {
+      ...whole,
+      resident: (pgno: number) => whole.resident(pgno)?.subarray(pgno > 3 ? 4095 : 0),
+    };
+    await expect(
+      runQuery(engine, request({ source: short, sourceKey: "short", sql })),
+    ).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: expect.stringMatching(/^page \d+ has 1 bytes, and its database pages of 4096$/),
+    });
+    const never = { ...whole, resident: () => undefined };
+    await expect(
+      runQuery(engine, request({ source: never, sourceKey: "never", sql })),
+    ).rejects.toMatchObject({ code: "ENGINE_FAILED" });
+    expect(engine.stats()).toMatchObject({ ...IDLE, retired: 0 });
+  });
+
   it("is CORRUPT_PAGE where SQLite finds the database malformed", async () => {
     const bytes = main.bytes.slice();
     bytes.fill(0xee, 4096 * 5);

@@ -90,13 +90,16 @@ export class LazyFile implements ReadableFile {
       return false;
     }
     const page = faults.source.resident(pgno);
-    if (page !== undefined) this.#pinned.set(pgno, page);
-    return page !== undefined;
+    if (page?.length !== this.#pageSize) return false;
+    this.#pinned.set(pgno, page);
+    return true;
   }
 
   #page(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.#pageSize);
-    return this.#pinned.get(pgno) ?? this.#faults?.source.resident(pgno);
+    const page = this.#pinned.get(pgno) ?? this.#faults?.source.resident(pgno);
+    // One of another length is as good as missing: fetching it says what is wrong.
+    return page?.length === this.#pageSize ? page : undefined;
   }
 
   #patch(position: number, target: Uint8Array): void {

@@ -30,9 +30,7 @@ export class RunningQuery implements PageFaults, StatementWatch {
       this.#faults++;
       this.#checkFaults();
       await unlessAborted(this.source.load(pgno, this.#signal), this.#signal);
-      if (this.source.resident(pgno) === undefined) {
-        throw new ReplicaError("ENGINE_FAILED", `page ${pgno} was loaded and is not there`);
-      }
+      this.#checkPage(pgno);
     } catch (error) {
       this.failure ??= { error };
       throw error;
@@ -50,6 +48,16 @@ export class RunningQuery implements PageFaults, StatementWatch {
     const error = new ReplicaError("ABORTED", "the query was cancelled");
     this.failure ??= { error };
     return true;
+  }
+
+  #checkPage(pgno: number): void {
+    const page = this.source.resident(pgno);
+    if (page === undefined) {
+      throw new ReplicaError("ENGINE_FAILED", `page ${pgno} was loaded and is not there`);
+    }
+    if (page.length === this.source.pageSize) return;
+    const sizes = `${page.length} bytes, and its database pages of ${this.source.pageSize}`;
+    throw new ReplicaError("CORRUPT_PAGE", `page ${pgno} has ${sizes}`);
   }
 
   #checkFaults(): void {

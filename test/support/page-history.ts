@@ -93,3 +93,13 @@ export class PageHistory {
     return key;
   }
 }
+
+/** A history of these transactions, in one go. */
+export function historyOf(
+  transactions: readonly Transaction[],
+  options: PageHistoryOptions = {},
+): PageHistory {
+  const history = new PageHistory(options);
+  for (const transaction of transactions) history.commit(transaction);
+  return history;
+}

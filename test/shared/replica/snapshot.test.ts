@@ -1,17 +1,14 @@
-import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readPageIndex } from "../../../shared/ltx/page-index.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { streamDatabase } from "../../../shared/replica/page-stream.ts";
-import { restorableTxids } from "../../../shared/replica/restore-plan.ts";
 import { openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
-import { listAllFiles } from "../../../shared/replica/load-plan.ts";
 import type { LtxFile } from "../../../shared/replica/ltx-file.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { countingStore } from "../../support/counting-store.ts";
-import { sameBytes } from "../../support/ltx-fixtures.ts";
-import { collect, History, type Transaction } from "../../support/ltx-history.ts";
+import { concatBytes, sameBytes } from "../../support/ltx-fixtures.ts";
+import { historyOf, type PageHistory } from "../../support/page-history.ts";
 import { nameOf, replicaIn, txid } from "../../support/replica-fixtures.ts";
 
 const LATEST = { kind: "latest" } as const;
@@ -33,21 +30,23 @@ async function readAll(snapshot: Snapshot): Promise<Uint8Array> {
   return image;
 }
 
-async function expectState(snapshot: Snapshot, history: History): Promise<void> {
+async function expectState(snapshot: Snapshot, history: PageHistory): Promise<void> {
   const end = Number(snapshot.txid);
-  expect(snapshot.commit).toBe(history.commitAt(end));
-  expect(sameBytes(await readAll(snapshot), history.imageAt(end))).toBe(true);
-  expect(sameBytes(await collect(streamDatabase(snapshot)), history.imageAt(end))).toBe(true);
+  expect(snapshot.commit).toBe(history.image(end).length / history.pageSize);
+  expect(sameBytes(await readAll(snapshot), history.image(end))).toBe(true);
+  expect(
+    sameBytes(concatBytes(await Array.fromAsync(streamDatabase(snapshot))), history.image(end)),
+  ).toBe(true);
 }
 
 describe("the newest version of a page wins", () => {
-  const history = new History([
-    { commit: 6, pgnos: [] },
-    { commit: 6, pgnos: [1, 2] },
-    { commit: 6, pgnos: [1, 3] },
-    { commit: 6, pgnos: [1, 2, 4] },
-    { commit: 6, pgnos: [1, 5] },
-    { commit: 6, pgnos: [1] },
+  const history = historyOf([
+    { commit: 6 },
+    { commit: 6, changed: [1, 2] },
+    { commit: 6, changed: [1, 3] },
+    { commit: 6, changed: [1, 2, 4] },
+    { commit: 6, changed: [1, 5] },
+    { commit: 6, changed: [1] },
   ]);
 
   const layouts: [string, readonly (readonly [number, number, number])[], string][] = [
@@ -116,7 +115,7 @@ describe("the newest version of a page wins", () => {
   ];
   test.each(layouts)("%s", async (_name, files, plan) => {
     const store = new MemoryStore();
-    for (const [level, min, max] of files) await history.put(store, level, min, max);
+    for (const [level, min, max] of files) await history.put(replicaIn(store), level, min, max);
     const snapshot = await openSnapshot(replicaIn(store), LATEST);
     expect(snapshot.plan.files.map(nameOf).join(" ")).toBe(plan);
     expect(snapshot).toMatchObject({ txid: 6n, commit: 6, pageSize: 512, timestampMs: 6_000 });
@@ -125,31 +124,31 @@ describe("the newest version of a page wins", () => {
 });
 
 describe("a database that changes its size", () => {
-  const history = new History([
-    { commit: 8, pgnos: [] },
-    { commit: 3, pgnos: [1, 2] },
-    { commit: 5, pgnos: [1] },
-    { commit: 9, pgnos: [1, 4] },
-    { commit: 2, pgnos: [] },
+  const history = historyOf([
+    { commit: 8 },
+    { commit: 3, changed: [1, 2] },
+    { commit: 5, changed: [1] },
+    { commit: 9, changed: [1, 4] },
+    { commit: 2 },
   ]);
 
   test.each([1, 2, 3, 4, 5])("is as it was after transaction %i", async (end) => {
     const store = new MemoryStore();
-    for (let n = 1; n <= history.length; n++) await history.put(store, 0, n);
+    for (let n = 1; n <= history.head; n++) await history.put(replicaIn(store), 0, n);
     await expectState(await openSnapshot(replicaIn(store), at(end)), history);
   });
 
   test("is whole when it shrank and grew again within one compacted file", async () => {
     const store = new MemoryStore();
-    await history.put(store, 9, 1);
-    await history.put(store, 1, 2, 4);
+    await history.put(replicaIn(store), 9, 1);
+    await history.put(replicaIn(store), 1, 2, 4);
     await expectState(await openSnapshot(replicaIn(store), LATEST), history);
   });
 
   test("has no place for pages beyond its end", async () => {
     const store = new MemoryStore();
-    await history.put(store, 9, 1);
-    await history.put(store, 0, 2);
+    await history.put(replicaIn(store), 9, 1);
+    await history.put(replicaIn(store), 0, 2);
     const { pages } = await openSnapshot(replicaIn(store), LATEST);
     expect([1, 2, 3, 4, 8].map((pgno) => pages.get(pgno)?.file)).toEqual([
       1,
@@ -161,44 +160,16 @@ describe("a database that changes its size", () => {
   });
 });
 
-test("any files of any history give each of its states that they reach", async () => {
-  const aTransaction: fc.Arbitrary<Transaction> = fc.record({
-    commit: fc.integer({ min: 1, max: 8 }),
-    pgnos: fc.uniqueArray(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 4 }),
-  });
-  const aRange = fc.tuple(fc.constantFrom(0, 1, 2, 3, 9), fc.nat(), fc.nat({ max: 4 }));
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(aTransaction, { minLength: 1, maxLength: 8 }),
-      fc.array(aRange, { minLength: 1, maxLength: 12 }),
-      async (transactions, ranges) => {
-        const history = new History(transactions);
-        const store = new MemoryStore({ pageSize: 5 });
-        for (const [level, first, span] of ranges) {
-          const min = level === 9 ? 1 : 1 + (first % history.length);
-          const max = Math.min(history.length, level === 0 ? min : min + span);
-          await history.put(store, level, min, max);
-        }
-        const replica = replicaIn(store);
-        for (const end of restorableTxids(await listAllFiles(replica))) {
-          await expectState(await openSnapshot(replica, at(Number(end))), history);
-        }
-      },
-    ),
-    { numRuns: 150 },
-  );
-});
-
 describe("what opening costs", () => {
-  const history = new History(
-    Array.from({ length: 20 }, () => ({ commit: 300, pgnos: [1, 2, 3] })),
+  const history = historyOf(
+    Array.from({ length: 20 }, () => ({ commit: 300, changed: [1, 2, 3] })),
     { kind: "noise" },
   );
 
   async function replicaOfTwenty() {
     const memory = new MemoryStore();
-    await history.put(memory, 9, 1, 8);
-    for (let n = 9; n <= 20; n++) await history.put(memory, 0, n);
+    await history.put(replicaIn(memory), 9, 1, 8);
+    for (let n = 9; n <= 20; n++) await history.put(replicaIn(memory), 0, n);
     const store = countingStore(memory);
     return { memory, store, replica: replicaIn(store) };
   }
@@ -228,7 +199,7 @@ describe("what opening costs", () => {
     const reader = new PageReader(await openSnapshot(replica, LATEST, { cache }), { cache });
     store.reset();
     for (const pgno of [1, 2, 3, 4]) {
-      expect(sameBytes(reader.resident(pgno) ?? new Uint8Array(), history.pageAt(20, pgno))).toBe(
+      expect(sameBytes(reader.resident(pgno) ?? new Uint8Array(), history.page(20, pgno))).toBe(
         true,
       );
     }

@@ -1,0 +1,275 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Replica } from "../../../shared/replica/ltx-key.ts";
+import { PageMap } from "../../../shared/replica/page-map.ts";
+import { streamDatabase } from "../../../shared/replica/page-stream.ts";
+import { openPlan, openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { countingStore } from "../../support/counting-store.ts";
+import { concatBytes, rawFrame, sameBytes, samplePage } from "../../support/ltx-fixtures.ts";
+import { historyOf } from "../../support/page-history.ts";
+import { L, replicaIn, txid } from "../../support/replica-fixtures.ts";
+
+const LATEST = { kind: "latest" } as const;
+const PAGE_SIZE = 65_536;
+const SNAPSHOT_KEY = "db/0009/0000000000000001-0000000000000001.ltx";
+/** Pages of 64 KiB that do not compress: sixteen of them are one piece of the stream. */
+const LARGE = historyOf([{ commit: 128 }], { pageSize: PAGE_SIZE, kind: "noise" });
+
+function sequence(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  return concatBytes(await Array.fromAsync(chunks));
+}
+
+/** What was read ahead while nobody took anything. */
+function quiet(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
+}
+
+async function openLarge() {
+  const memory = new MemoryStore();
+  await LARGE.put(replicaIn(memory), 9, 1);
+  const store = countingStore(memory);
+  const snapshot = await openSnapshot(replicaIn(store), LATEST);
+  store.reset();
+  return { memory, store, snapshot };
+}
+
+describe("a part of the database", () => {
+  const history = historyOf([
+    { commit: 9 },
+    { commit: 12, changed: [2, 5] },
+    { commit: 11, changed: [1, 7] },
+  ]);
+
+  test("is the same bytes as in the whole, wherever it begins and ends", async () => {
+    const replica = replicaIn(new MemoryStore());
+    await history.put(replica, 9, 1);
+    await history.put(replica, 1, 2);
+    await history.put(replica, 0, 3);
+    const snapshot = await openSnapshot(replica, LATEST);
+    const image = history.image(3);
+    const aRange = fc
+      .tuple(fc.nat({ max: image.length }), fc.nat({ max: image.length }))
+      .map(([offset, length]) => ({ offset, length: Math.min(length, image.length - offset) }));
+    await fc.assert(
+      fc.asyncProperty(aRange, async (range) => {
+        const { offset, length } = range;
+        const part = await collect(streamDatabase(snapshot, { range }));
+        expect(sameBytes(part, image.subarray(offset, offset + length))).toBe(true);
+      }),
+    );
+  });
+
+  test("reads no pages but those that it lies in", async () => {
+    const { store, snapshot } = await openLarge();
+    const range = { offset: 5 * PAGE_SIZE + 100, length: PAGE_SIZE };
+    const part = await collect(streamDatabase(snapshot, { range }));
+    const image = LARGE.image(1);
+    expect(sameBytes(part, image.subarray(range.offset, range.offset + range.length))).toBe(true);
+    expect(store.gets).toBe(1);
+    expect(store.bytesRead).toBeLessThan(2 * PAGE_SIZE + 1_000);
+  });
+});
+
+describe("the whole database", () => {
+  test("comes in order, in reads of about a mebibyte", async () => {
+    const { store, snapshot } = await openLarge();
+    expect(sameBytes(await collect(streamDatabase(snapshot)), LARGE.image(1))).toBe(true);
+    // Sixteen frames that do not compress are a little more than a mebibyte: two reads a piece.
+    expect({ gets: store.gets, lists: store.lists }).toEqual({ gets: 16, lists: 0 });
+    expect(store.inFlightMax).toBe(6);
+  });
+
+  test("is fetched no faster than it is taken", async () => {
+    const { store, snapshot } = await openLarge();
+    const stream = streamDatabase(snapshot);
+    expect(store.gets).toBe(0);
+    await stream.next();
+    await quiet();
+    // The piece that was taken, and two ahead of it.
+    expect(store.gets).toBe(6);
+    await stream.next();
+    await quiet();
+    expect(store.gets).toBe(8);
+    await stream.return(undefined);
+    expect(store.gets).toBe(8);
+  });
+
+  test("out of many files is read six at a time", async () => {
+    const changes = sequence(0, 11).map((n) => ({
+      commit: 96,
+      changed: sequence(1, 96).filter((pgno) => pgno % 12 === n),
+    }));
+    const history = historyOf([{ commit: 96 }, ...changes], { pageSize: PAGE_SIZE, kind: "noise" });
+    const store = countingStore(new MemoryStore());
+    for (let n = 1; n <= history.head; n++) await history.put(replicaIn(store), 0, n);
+    const snapshot = await openSnapshot(replicaIn(store), LATEST);
+    store.reset();
+    expect(sameBytes(await collect(streamDatabase(snapshot)), history.image(13))).toBe(true);
+    expect(store.inFlightMax).toBe(6);
+    // In a piece of sixteen pages each of the twelve files has one or two, and those are neighbours.
+    expect(store.gets).toBeLessThanOrEqual(6 * 12 + 6 * 4);
+  });
+});
+
+test("the lock page is zeros, and no page is looked for in its place", async () => {
+  const lock = 16_385;
+  const pages = new PageMap(lock + 1);
+  const store = new MemoryStore();
+  const neighbours = [lock - 1, lock + 1].map((pgno) => samplePage("words", pgno, PAGE_SIZE));
+  for (const [file, page] of neighbours.entries()) {
+    const pgno = lock - 1 + 2 * file;
+    const { bytes } = rawFrame(pgno, page);
+    pages.set(pgno, { file, offset: 0, size: bytes.length });
+    await store.put(`${pgno}`, bytes);
+  }
+  const { objects } = await store.list({ prefix: "" });
+  const files = objects.map((object) => ({ ...L(0, 1, 1, 0), ...object }));
+  const snapshot: Snapshot = {
+    replica: replicaIn(store),
+    plan: { files, txid: txid(1), exact: true },
+    txid: txid(1),
+    timestampMs: 0,
+    pageSize: PAGE_SIZE,
+    commit: lock + 1,
+    pages,
+  };
+  const range = { offset: (lock - 2) * PAGE_SIZE, length: 3 * PAGE_SIZE };
+  const part = await collect(streamDatabase(snapshot, { range }));
+  const expected = concatBytes([neighbours[0], new Uint8Array(PAGE_SIZE), neighbours[1]]);
+  expect(sameBytes(part, expected)).toBe(true);
+});
+
+describe("a stream that ends early", () => {
+  test("leaves no read behind when the caller stops", async () => {
+    const { store, snapshot } = await openLarge();
+    let inFlight = 0;
+    const watched: Replica = replicaIn({
+      list: (options) => store.list(options),
+      get: async (key, options) => {
+        inFlight++;
+        try {
+          return await store.get(key, options);
+        } finally {
+          inFlight--;
+        }
+      },
+      put: (key, body, options) => store.put(key, body, options),
+      delete: (keys, options) => store.delete(keys, options),
+    });
+    for await (const piece of streamDatabase({ ...snapshot, replica: watched })) {
+      expect(piece.length).toBe(16 * PAGE_SIZE);
+      break;
+    }
+    expect(inFlight).toBe(0);
+    const { gets } = store;
+    await quiet();
+    expect(store.gets).toBe(gets);
+    expect(gets).toBeLessThanOrEqual(6);
+  });
+
+  test("is ABORTED when its signal fires, and reads no more", async () => {
+    const { store, snapshot } = await openLarge();
+    const controller = new AbortController();
+    const stream = streamDatabase(snapshot, { signal: controller.signal });
+    await stream.next();
+    controller.abort();
+    await expect(stream.next()).rejects.toMatchObject({ code: "ABORTED" });
+    expect(store.gets).toBeLessThanOrEqual(6);
+  });
+
+  test("reads nothing when its signal fired before", async () => {
+    const { store, snapshot } = await openLarge();
+    const stream = streamDatabase(snapshot, { signal: AbortSignal.abort() });
+    await expect(collect(stream)).rejects.toMatchObject({ code: "ABORTED" });
+    expect(store.gets).toBe(0);
+  });
+});
+
+describe("when retention deletes files in use", () => {
+  const history = historyOf(
+    [{ commit: 60 }, { commit: 60, changed: sequence(1, 60).filter((pgno) => pgno % 2 === 0) }],
+    { pageSize: PAGE_SIZE, kind: "noise" },
+  );
+
+  async function openTwo() {
+    const memory = new MemoryStore();
+    await history.put(replicaIn(memory), 9, 1);
+    const key = await history.put(replicaIn(memory), 0, 2);
+    const store = countingStore(memory);
+    const snapshot = await openSnapshot(replicaIn(store), LATEST);
+    store.reset();
+    return { memory, store, snapshot, key };
+  }
+
+  test("it plans again, once, and goes on with what covers them", async () => {
+    const { memory, store, snapshot, key } = await openTwo();
+    const stream = streamDatabase(snapshot);
+    const pieces = [(await stream.next()).value ?? new Uint8Array()];
+    await history.put(replicaIn(memory), 1, 2);
+    await memory.delete([key]);
+    for await (const piece of stream) pieces.push(piece);
+    expect(sameBytes(concatBytes(pieces), history.image(2))).toBe(true);
+    expect(store.lists).toBe(1);
+  });
+
+  test("it is VERSION_EXPIRED when nothing covers them", async () => {
+    const { memory, snapshot, key } = await openTwo();
+    await memory.delete([key]);
+    await historyOf([{ commit: 1 }, { commit: 1 }, { commit: 1 }]).put(replicaIn(memory), 9, 1, 3);
+    await expect(collect(streamDatabase(snapshot))).rejects.toMatchObject({
+      code: "VERSION_EXPIRED",
+      details: { neighbours: { before: "0000000000000001", after: "0000000000000003" } },
+    });
+  });
+
+  test("it never goes on with another history that came to the same TXID", async () => {
+    const { memory, snapshot, key } = await openTwo();
+    await memory.delete([key, SNAPSHOT_KEY]);
+    const other = historyOf([{ commit: 60 }, { commit: 59 }, { commit: 60 }], {
+      pageSize: PAGE_SIZE,
+    });
+    // As large, by the same TXID, but of another time: three transactions passed off as two.
+    const bytes = other.file(1, 3);
+    new DataView(bytes.buffer).setBigUint64(24, 2n);
+    await memory.put("db/0003/0000000000000001-0000000000000002.ltx", bytes);
+    await expect(collect(streamDatabase(snapshot))).rejects.toMatchObject({
+      code: "OBJECT_MISSING",
+      message: expect.stringMatching(/TXID 0{15}2 were replaced by others .* ask again$/),
+    });
+  });
+});
+
+describe("refusals", () => {
+  test("a damaged frame is CORRUPT_PAGE and names the file", async () => {
+    const { memory, snapshot } = await openLarge();
+    const bytes = LARGE.file(1, 1);
+    bytes[(snapshot.pages.get(100)?.offset ?? 0) + 3] ^= 1;
+    await memory.put(SNAPSHOT_KEY, bytes);
+    const again = await openSnapshot(snapshot.replica, LATEST);
+    await expect(collect(streamDatabase(again))).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: `"${SNAPSHOT_KEY}" is damaged: the frame of page 100 holds page 101`,
+    });
+  });
+
+  test("a page that no file holds is CORRUPT_PAGE, before anything of its piece comes", async () => {
+    const history = historyOf([{ commit: 6 }, { commit: 6, changed: [1, 2, 3, 4, 6] }]);
+    const replica = replicaIn(new MemoryStore());
+    await history.put(replica, 9, 1);
+    await history.put(replica, 0, 2);
+    const { plan } = await openSnapshot(replica, LATEST);
+    const withoutBase = { ...plan, files: plan.files.slice(1) };
+    const snapshot = await openPlan(replica, withoutBase);
+    await expect(streamDatabase(snapshot).next()).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: "page 5 of 6 is in none of the LTX files of its plan",
+    });
+  });
+});

@@ -10,9 +10,10 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
 import { openReplica } from "../replicator/storage/open-store.ts";
-import { copyReplica } from "./copy-replica.ts";
+import { progressLine } from "../replicator/terminal/progress.ts";
+import { copyReplica, type CopyProgress } from "./copy-replica.ts";
 import { startLocalWorker } from "./local-worker.ts";
-import { parsePort, progressLine, say } from "./terminal.ts";
+import { parsePort, say } from "./terminal.ts";
 
 interface DevOptions {
   readonly replica: string;
@@ -71,7 +72,10 @@ async function dev({ replica: url, port, name }: DevOptions): Promise<void> {
     });
     try {
       const target = openReplica(worker.storeUrl(prefix), { env: worker.storeEnv, writing: true });
-      const copied = await copyReplica(source, target, { signal, onProgress: progressLine });
+      const progress = progressLine("copying", process.stderr);
+      const onProgress = (state: CopyProgress) => progress.update(state);
+      const copied = await copyReplica(source, target, { signal, onProgress });
+      progress.end();
       say(`copied ${copied.files} LTX files, ${(copied.bytes / 1e6).toFixed(1)} MB`);
       printWhatToTry(worker.url, name, token);
       await Promise.race([

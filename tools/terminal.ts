@@ -29,24 +29,3 @@ export async function waitUntilOk(
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
-
-/** Redraws one line on a terminal: how much is done, and how long the rest takes at this rate. */
-export function progressLine(progress: { doneBytes: number; totalBytes: number }): void {
-  if (!process.stderr.isTTY) return;
-  const { doneBytes, totalBytes } = progress;
-  startedMs ??= performance.now();
-  const seconds = (performance.now() - startedMs) / 1_000;
-  const share = totalBytes === 0 ? 1 : doneBytes / totalBytes;
-  const width = 30;
-  const bar = "█".repeat(Math.round(share * width)).padEnd(width, "░");
-  const rate = seconds > 0 ? doneBytes / 1e6 / seconds : 0;
-  const left = share > 0 ? Math.ceil((seconds / share) * (1 - share)) : 0;
-  const end = share === 1 ? "\n" : "";
-  const done = (doneBytes / 1e6).toFixed(1);
-  const total = (totalBytes / 1e6).toFixed(1);
-  process.stderr.write(
-    `\r\u001B[K${bar} ${done} of ${total} MB  ${rate.toFixed(1)} MB/s  ${left} s left${end}`,
-  );
-}
-
-let startedMs: number | undefined;

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 
 /** Our own connections wait so long for the application's locks, in milliseconds. */
@@ -29,7 +30,7 @@ export class SourceDatabase {
     this.#fd = fd;
     this.pageSize = describe(
       path,
-      () => parseDatabaseHeader(this.#readAt(0, DATABASE_HEADER_BYTES)).pageSize,
+      () => parseDatabaseHeader(readAt(this.#fd, 0, DATABASE_HEADER_BYTES)).pageSize,
     );
     this.#reader = connect(path);
     this.#writer = connect(path);
@@ -87,7 +88,7 @@ export class SourceDatabase {
   /** A page as the database file holds it; bytes beyond its end are zeros, as SQLite itself sees them. */
   readPage(pgno: number): Uint8Array {
     const page = new Uint8Array(this.pageSize);
-    page.set(this.#readAt((pgno - 1) * this.pageSize, this.pageSize));
+    page.set(readAt(this.#fd, (pgno - 1) * this.pageSize, this.pageSize));
     return page;
   }
 
@@ -108,17 +109,6 @@ export class SourceDatabase {
     this.#reader.close();
     // Last: until here its locks were needed.
     closeSync(this.#fd);
-  }
-
-  #readAt(offset: number, length: number): Uint8Array {
-    const bytes = Buffer.allocUnsafeSlow(length);
-    let done = 0;
-    while (done < length) {
-      const count = readSync(this.#fd, bytes, done, length - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return bytes.subarray(0, done);
   }
 }
 

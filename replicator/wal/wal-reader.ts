@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
+import { readAt } from "../files/read-at.ts";
 import { updateWalChecksum, type WalChecksum } from "./wal-checksum.ts";
 import {
   parseWalHeader,
@@ -51,16 +52,8 @@ export class WalFile implements Disposable {
     closeSync(this.#fd);
   }
 
-  /** Reads what there is of `length` bytes at `offset`. */
   read(offset: number, length: number): Uint8Array {
-    const bytes = Buffer.allocUnsafeSlow(length);
-    let done = 0;
-    while (done < length) {
-      const count = readSync(this.#fd, bytes, done, length - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return bytes.subarray(0, done);
+    return readAt(this.#fd, offset, length);
   }
 
   header(): WalHeader | undefined {

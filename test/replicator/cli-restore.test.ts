@@ -3,56 +3,19 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { eddy } from "../support/eddy-cli.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "eddy-cli-"));
-const at = (name: string) => join(folder, name);
-const replicaUrl = `file://${at("replica")}`;
+import { createCliFixture, rowsOf } from "../support/cli-fixture.ts";
+
+const { folder, at, replicaUrl, remove } = await createCliFixture();
+afterAll(remove);
 const FIRST = at("replica/ltx/0/0000000000000001-0000000000000001.ltx");
-
-function createDatabase(path: string, mode = "wal"): void {
-  const database = new DatabaseSync(path);
-  database.exec(
-    `PRAGMA journal_mode = ${mode}; CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)`,
-  );
-  database.exec("INSERT INTO t (body) VALUES ('one'), ('two')");
-  database.close();
-}
-
-function write(path: string, sql: string): void {
-  const database = new DatabaseSync(path);
-  database.exec(sql);
-  database.close();
-}
-
-function rowsOf(path: string): unknown[] {
-  const database = new DatabaseSync(path, { readOnly: true });
-  const rows = database.prepare("SELECT id, body FROM t").all();
-  database.close();
-  return rows.map((row) => ({ ...row }));
-}
-
-beforeAll(async () => {
-  createDatabase(at("app.db"));
-  expect(await eddy(["replicate", at("app.db"), replicaUrl, "--once"])).toMatchObject({
-    status: 0,
-  });
-  write(at("app.db"), "INSERT INTO t (body) VALUES ('three')");
-  expect(await eddy(["replicate", at("app.db"), replicaUrl, "--once"])).toMatchObject({
-    status: 0,
-  });
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("eddy restore", () => {
   it("writes the latest state, and an earlier one by TXID, with Litestream's single dashes too", async () => {

@@ -1,50 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eddy } from "../support/eddy-cli.ts";
 import { freePort } from "../support/free-port.ts";
 import { startLocalR2, type LocalR2 } from "../support/local-r2.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "eddy-cli-"));
-const at = (name: string) => join(folder, name);
-const replicaUrl = `file://${at("replica")}`;
+import { createCliFixture, createDatabase, rowsOf } from "../support/cli-fixture.ts";
 
-function createDatabase(path: string, mode = "wal"): void {
-  const database = new DatabaseSync(path);
-  database.exec(
-    `PRAGMA journal_mode = ${mode}; CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)`,
-  );
-  database.exec("INSERT INTO t (body) VALUES ('one'), ('two')");
-  database.close();
-}
-
-function write(path: string, sql: string): void {
-  const database = new DatabaseSync(path);
-  database.exec(sql);
-  database.close();
-}
-
-function rowsOf(path: string): unknown[] {
-  const database = new DatabaseSync(path, { readOnly: true });
-  const rows = database.prepare("SELECT id, body FROM t").all();
-  database.close();
-  return rows.map((row) => ({ ...row }));
-}
-
-beforeAll(async () => {
-  createDatabase(at("app.db"));
-  expect(await eddy(["replicate", at("app.db"), replicaUrl, "--once"])).toMatchObject({
-    status: 0,
-  });
-  write(at("app.db"), "INSERT INTO t (body) VALUES ('three')");
-  expect(await eddy(["replicate", at("app.db"), replicaUrl, "--once"])).toMatchObject({
-    status: 0,
-  });
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const { folder, at, replicaUrl, remove } = await createCliFixture();
+afterAll(remove);
 
 describe("eddy", () => {
   it("teaches by its help, with examples, URLs and exit codes", async () => {

@@ -38,7 +38,7 @@ export async function* streamDatabase(
   signal?.addEventListener("abort", onAbort, { once: true });
   const source = new PieceSource(snapshot, stop.signal);
   const pagesAPiece = Math.max(1, Math.floor(PIECE_BYTES / pageSize));
-  const lastPgno = Math.ceil(end / pageSize);
+  const lastPgno = end > offset ? Math.ceil(end / pageSize) : 0;
   let nextPgno = Math.floor(offset / pageSize) + 1;
   const pending: { firstPgno: number; piece: Promise<Uint8Array> }[] = [];
   try {

@@ -160,7 +160,9 @@ function refuseTxid(files: readonly LtxFileInfo[], txid: Txid): never {
   const { before, after } = details.neighbours ?? {};
   const near = [before && `${before} before it`, after && `${after} after it`].filter(Boolean);
   const advice =
-    near.length > 0 ? `restorable next to it: ${near.join(", ")}` : "none is restorable";
+    near.length > 0
+      ? `restorable next to it: ${near.join(", ")}`
+      : "none is restorable, as no LTX file begins at TXID 1: the base of the database is missing";
   throw new ReplicaError(
     "VERSION_EXPIRED",
     `TXID ${formatTxid(txid)} cannot be restored any more by itself; ${advice}`,

@@ -8,7 +8,16 @@ import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { readPageIndex } from "../../../shared/ltx/page-index.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { countingStore, type CountingStore } from "../../support/counting-store.ts";
-import { ltxFile, patched, type PageKind } from "../../support/ltx-fixtures.ts";
+import {
+  assembleLtx,
+  ltxFile,
+  ltxHeader,
+  patched,
+  rawFrame,
+  samplePage,
+  type PageKind,
+  type RawLtx,
+} from "../../support/ltx-fixtures.ts";
 import { historyOf } from "../../support/page-history.ts";
 import { replicaIn } from "../../support/replica-fixtures.ts";
 
@@ -32,6 +41,13 @@ function fileOf(pages: number, kind: PageKind = "noise"): Uint8Array {
 function codeOf(error: unknown): ErrorCode {
   if (isReplicaError(error)) return error.code;
   throw error;
+}
+
+/** A large file with parts of its own, whose checksum is right. */
+function largeOf(parts: Partial<RawLtx>): Uint8Array {
+  const pages = Array.from({ length: 150 }, (_, n) => samplePage("noise", n + 1, 512));
+  const frames = pages.map((page, n) => rawFrame(n + 1, page));
+  return assembleLtx({ header: ltxHeader({ commit: 150 }), frames, ...parts });
 }
 
 /** Stores `bytes` under TXID 1, forgets what that cost, and gives what a listing says of it. */
@@ -60,6 +76,11 @@ describe("what opening a file costs", () => {
     expect({ gets: store.gets, rounds: store.rounds }).toEqual({ gets, rounds });
     expect(store.bytesRead).toBeLessThanOrEqual(Math.min(bytes.length, 200_000));
     expect(pagesOf(index)).toEqual(Array.from({ length: header.commit }, (_, n) => n + 1));
+  });
+
+  test("the large file that the doctored ones below begin with is sound", async () => {
+    await openLtxFile(replica, await stored(largeOf({})));
+    expect(store.gets).toBe(2);
   });
 
   test("64 KiB is the bound of what is read whole", async () => {
@@ -117,6 +138,11 @@ describe("a file that was damaged is CORRUPT_PAGE and named", () => {
     ["large with a wrong index length", patched(large, end - 17, large[end - 17] ^ 1)],
     ["large with an index longer than itself", patched(large, end - 24, 255)],
     ["large with a damaged index", patched(large, end - 1_000, large[end - 1_000] ^ 0x40)],
+    [
+      "large with bytes between its pages and its index",
+      largeOf({ terminator: new Uint8Array(60) }),
+    ],
+    ["large with a checksum that its header rules out", largeOf({ postApplyChecksum: 5n })],
     ["the file of other TXIDs", other],
   ];
   test.each(damages)("%s", async (_name, bytes) => {

@@ -252,8 +252,8 @@ describe("ties between files that end at the same TXID", () => {
     expect(chainOf(planRestore(files, LATEST))).toBe("L9[1-10] L1[5-20]");
   });
 
-  test("of equal ranges the higher level wins", () => {
-    const files = [base, L(1, 11, 20, 200), L(2, 11, 20, 200), L(0, 11, 20, 200)];
+  test("of equal ranges the higher level wins, even if it is stamped later", () => {
+    const files = [base, L(1, 11, 20, 200), L(2, 11, 20, 300), L(0, 11, 20, 200)];
     expect(chainOf(planRestore(files, LATEST))).toBe("L9[1-10] L2[11-20]");
   });
 

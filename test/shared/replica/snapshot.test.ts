@@ -1,15 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { readPageIndex } from "../../../shared/ltx/page-index.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
+import { PLAN_FILES_MAX } from "../../../shared/replica/page-map.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { streamDatabase } from "../../../shared/replica/page-stream.ts";
-import { openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
+import { openPlan, openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
 import type { LtxFile } from "../../../shared/replica/ltx-file.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { countingStore } from "../../support/counting-store.ts";
 import { concatBytes, sameBytes } from "../../support/ltx-fixtures.ts";
 import { historyOf, type PageHistory } from "../../support/page-history.ts";
-import { nameOf, replicaIn, txid } from "../../support/replica-fixtures.ts";
+import { L, nameOf, replicaIn, txid } from "../../support/replica-fixtures.ts";
 
 const LATEST = { kind: "latest" } as const;
 
@@ -214,5 +215,38 @@ describe("what opening costs", () => {
       expect(index.buffer.byteLength).toBe(index.length);
       expect(() => readPageIndex(index, () => undefined)).not.toThrow();
     }
+  });
+});
+
+describe("a plan that makes no database", () => {
+  test("out of files with pages of two sizes is CORRUPT_PAGE", async () => {
+    const replica = replicaIn(new MemoryStore());
+    await historyOf([{ commit: 2 }], { pageSize: 1_024 }).put(replica, 9, 1);
+    await historyOf([{ commit: 2 }, { commit: 2, changed: [1] }]).put(replica, 0, 2);
+    await expect(openSnapshot(replica, LATEST)).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: expect.stringMatching(/0009.* has pages of 1024 bytes, the newest file of 512/),
+    });
+  });
+
+  test("whose newest header claims four billion pages takes no memory for them", async () => {
+    const store = new MemoryStore();
+    const bytes = historyOf([{ commit: 300 }], { kind: "noise" }).file(1, 1);
+    // A large file is read by parts, and no checksum covers a part.
+    new DataView(bytes.buffer).setUint32(12, 0xffff_fff0);
+    await store.put("db/0009/0000000000000001-0000000000000001.ltx", bytes);
+    await expect(openSnapshot(replicaIn(store), LATEST)).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: expect.stringMatching(/claims a database of 4294967280 pages/),
+    });
+  });
+
+  test("because it has too many files is OVERLOADED before any is opened", async () => {
+    const store = countingStore(new MemoryStore());
+    const file = L(0, 1, 1, 1);
+    const files = Array.from({ length: PLAN_FILES_MAX + 1 }, () => file);
+    const plan = { files, txid: file.maxTxid, exact: true };
+    await expect(openPlan(replicaIn(store), plan)).rejects.toMatchObject({ code: "OVERLOADED" });
+    expect(store.gets).toBe(0);
   });
 });

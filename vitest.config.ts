@@ -12,7 +12,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["test/{shared,replicator,tools}/**/*.test.ts"],
+          include: ["test/{shared,replicator,tools,worker-http}/**/*.test.ts"],
           testTimeout: 30_000,
         },
       },

@@ -40,10 +40,7 @@ export function progressLine(label: string, stream: NodeJS.WriteStream): Progres
 }
 
 /** For example `██████░░░░ 12.0 of 20.0 MB  40.0 MB/s  1 s left`. */
-export function describeProgress(
-  { doneBytes, totalBytes }: ProgressState,
-  seconds: number,
-): string {
+function describeProgress({ doneBytes, totalBytes }: ProgressState, seconds: number): string {
   const share = totalBytes === 0 ? 1 : doneBytes / totalBytes;
   const bar = "█".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "░");
   const rate = seconds > 0 ? `  ${megabytes(doneBytes / seconds)} MB/s` : "";

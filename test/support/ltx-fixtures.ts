@@ -22,7 +22,7 @@ export const GOLDEN = golden.vectors;
 export type GoldenName = keyof typeof GOLDEN;
 
 /** Milliseconds since the Unix epoch of files that say nothing else. */
-export const FIXTURE_TIMESTAMP_MS = 1_700_000_000_123;
+const FIXTURE_TIMESTAMP_MS = 1_700_000_000_123;
 
 export function bytesFromHex(text: string): Uint8Array {
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

@@ -1,7 +1,8 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { stampMs } from "../support/ltx-from-images.ts";
 import { call, callWith, countBucket, post, query } from "../support/workerd/api.ts";
-import { putLtx, putReplica, stampMs } from "../support/workerd/replica.ts";
+import { putLtx, putReplica } from "../support/workerd/replica.ts";
 
 const shop = inject("shop");
 const COUNT = "SELECT count(*) FROM items";

@@ -1,7 +1,8 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { imageAt } from "../support/ltx-from-images.ts";
 import { call, callWith, countBucket } from "../support/workerd/api.ts";
-import { imageAt, putLtx, putReplica } from "../support/workerd/replica.ts";
+import { putLtx, putReplica } from "../support/workerd/replica.ts";
 
 const shop = inject("shop");
 const orders = inject("orders");

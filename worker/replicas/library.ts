@@ -13,9 +13,9 @@ import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 
 const HEADS_MAX = 256;
 /** Page maps, 12 bytes a page, in bytes of the isolate's 128 MB; the one in use is always kept. */
-const PAGE_MAP_BYTES_MAX = 12_000_000;
+const PAGE_MAP_BYTES_MAX = 8_000_000;
 /** Page indexes of opened LTX files, in bytes: a new TXID then opens only the file that is new. */
-const INDEX_BYTES_MAX = 8_000_000;
+const INDEX_BYTES_MAX = 6_000_000;
 /** What an entry costs beside its bytes, about. */
 const ENTRY_BYTES = 1_000;
 

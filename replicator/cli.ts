@@ -64,6 +64,10 @@ function addReplicate(program: Command, signal: AbortSignal): void {
     .argument("<database>", "the SQLite file; the application goes on using it")
     .argument("<url>", "the replica")
     .option("--once", "ship what is committed now, and end")
+    .option(
+      "--sync-interval <duration>",
+      "steady writing is shipped as one file in so long; the first 30 commits after quiet go at once (default: 1s)",
+    )
     .option("--json", "print events as JSON, one a line")
     .option("--verbose", "say of every TXID when it is in the store")
     .addHelpText(

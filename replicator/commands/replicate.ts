@@ -1,4 +1,5 @@
 import { ReplicaError } from "../../shared/errors.ts";
+import { parseDuration } from "../config/duration.ts";
 import { openReplica } from "../storage/open-store.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { Replication } from "../sync/sync-loop.ts";
@@ -8,6 +9,7 @@ import { megabytes } from "../terminal/progress.ts";
 /** Options of `eddy replicate` as the command line gives them. */
 export interface ReplicateFlags {
   readonly once?: boolean;
+  readonly syncInterval?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -29,7 +31,11 @@ export async function replicateCommand(
     if (flags.json) printJson(event);
     else printEvent(event, url, flags.verbose ?? false);
   };
-  const replication = await Replication.start({ databasePath, replica, onEvent });
+  const { syncInterval } = flags;
+  const syncIntervalMs =
+    syncInterval === undefined ? undefined : parseDuration(syncInterval, "--sync-interval");
+  const options = { databasePath, replica, onEvent, syncIntervalMs };
+  const replication = await Replication.start(options);
   const state = await (flags.once ? replication.once(signal) : replication.run(signal));
   if (state.waiting === 0) return;
   throw new ReplicaError(

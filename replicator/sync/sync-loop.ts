@@ -6,13 +6,17 @@ import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
 import type { ReplicationEvent } from "./events.ts";
+import { Pacer } from "./pacer.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
+import { Wakeup } from "./wakeup.ts";
 import { WalCapture } from "./wal-capture.ts";
 
 /** From so many pages of synced log on, it is checkpointed; Litestream's threshold. */
 const CHECKPOINT_PAGES_MIN = 1_000;
+/** What steady writing comes down to, in milliseconds a file; Litestream's interval. */
+export const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 
@@ -21,6 +25,8 @@ export interface ReplicationOptions {
   readonly replica: Replica;
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
   readonly now?: () => number;
+  /** After a burst, steady writing is shipped as one file in so many milliseconds. */
+  readonly syncIntervalMs?: number | undefined;
 }
 
 /** Where a replication stands. */
@@ -38,6 +44,8 @@ export class Replication {
   readonly #capture: WalCapture;
   readonly #uploader: Uploader;
   readonly #onEvent: (event: ReplicationEvent) => void;
+  readonly #pacer: Pacer;
+  readonly #wakeup: Wakeup;
   /** Synced log at which the last checkpoint was tried: it is tried again when there is as much more. */
   #checkpointedAtBytes = 0;
 
@@ -47,12 +55,16 @@ export class Replication {
     capture: WalCapture;
     uploader: Uploader;
     onEvent: (event: ReplicationEvent) => void;
+    pacer: Pacer;
+    wakeup: Wakeup;
   }) {
     this.#lock = parts.lock;
     this.#source = parts.source;
     this.#capture = parts.capture;
     this.#uploader = parts.uploader;
     this.#onEvent = parts.onEvent;
+    this.#pacer = parts.pacer;
+    this.#wakeup = parts.wakeup;
   }
 
   /**
@@ -62,14 +74,19 @@ export class Replication {
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
+    const { syncIntervalMs = SYNC_INTERVAL_MS } = options;
     const source = SourceDatabase.open(databasePath);
     const staging = await Staging.open(databasePath);
     const lock = ProcessLock.take(staging.folder);
     source.holdReadLock();
     const { txid, staged, pending, uploaded } = await reconcile(replica, staging);
     const capture = new WalCapture({ source, staging, now, txid });
-    const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent });
-    const replication = new Replication({ lock, source, capture, uploader, onEvent });
+    const wakeup = new Wakeup();
+    const onUploaded = () => wakeup.notify();
+    const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent, onUploaded });
+    const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
+    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup };
+    const replication = new Replication(parts);
     let isResumed = false;
     if (staged !== undefined) {
       // Without the write lock the next commit might begin the log anew, over what was not read yet.
@@ -104,7 +121,7 @@ export class Replication {
    * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
    */
   async once(signal: AbortSignal): Promise<ReplicationState> {
-    await this.#captureAll();
+    await this.#captureWhatIsThere();
     await this.#uploader.drainOrFail(signal);
     return this.#stopped();
   }
@@ -129,13 +146,16 @@ export class Replication {
         throw error;
       });
     uploading.catch(() => undefined);
+    const watching = watchWal(this.#source.path, () => this.#wakeup.notify());
     try {
-      for await (const _ of watchWal(this.#source.path, captures.signal)) {
-        await this.#captureAll();
-        await this.#checkpointIfDue();
+      let waitMs: number | undefined;
+      while (!captures.signal.aborted) {
+        await this.#wakeup.wait(captures.signal, waitMs);
+        waitMs = await this.#follow(captures.signal);
       }
-      await this.#captureAll();
+      await this.#captureWhatIsThere();
     } finally {
+      watching[Symbol.dispose]();
       uploads.abort();
       signal.removeEventListener("abort", stop);
     }
@@ -166,22 +186,51 @@ export class Replication {
     return { txid, uploaded, waiting };
   }
 
-  async #captureAll(): Promise<void> {
+  /**
+   * Stages one file after the other for as long as there is something to stage and the pace allows it.
+   * Answers when to look again at the latest, in milliseconds.
+   */
+  async #follow(signal: AbortSignal): Promise<number | undefined> {
+    while (!signal.aborted) {
+      // A long log is read whatever the pace is, so that it can be checkpointed.
+      const isLong = this.#capture.hasWaitingFrames(CHECKPOINT_PAGES_MIN);
+      const waitMs = isLong ? 0 : this.#pacer.waitMs(this.#uploader.waiting);
+      if (waitMs > 0) return waitMs;
+      if (!(await this.#captureNext())) return undefined;
+      this.#pacer.take();
+      await this.#checkpointIfDue();
+    }
+    return undefined;
+  }
+
+  /** Stages everything that is committed when it is called, and no more than a little of what follows. */
+  async #captureWhatIsThere(): Promise<void> {
+    const endBytes = this.#capture.walFileBytes();
+    do {
+      if (!(await this.#captureNext())) return;
+    } while (this.#capture.walBytes < endBytes);
+  }
+
+  /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */
+  async #captureNext(): Promise<boolean> {
     if (!this.#source.isStillInPlace()) {
       throw new ReplicaError(
         "SOURCE_INVALID",
         `${this.#source.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
       );
     }
-    // Bounded by what is committed: each pass takes up to 64 MiB of the log.
-    for (;;) {
-      const staged = await this.#capture.capture();
-      if (!staged) return;
-      const { txid, sizeBytes, pageCount, imageReason } = staged;
-      const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
-      this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
-      this.#uploader.add(txid);
-    }
+    const staged = await this.#capture.capture();
+    if (!staged) return false;
+    const { txid, sizeBytes, pageCount, imageReason } = staged;
+    const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
+    this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
+    this.#uploader.add(txid);
+    return true;
+  }
+
+  /** Stages all there is. Only under the write lock: an application that goes on writing would keep it going. */
+  async #captureAll(): Promise<void> {
+    while (await this.#captureNext());
   }
 
   /**

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { decodeHeader } from "../../shared/ltx/header.ts";
@@ -7,6 +8,7 @@ import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import { isSameFile } from "./reconcile.ts";
 import type { ReplicationEvent } from "./events.ts";
 import type { Staging } from "./staging.ts";
+import { Wakeup } from "./wakeup.ts";
 
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 60_000;
@@ -19,6 +21,8 @@ export interface UploaderOptions {
   /** The newest TXID in the store. */
   readonly uploaded: Txid | undefined;
   readonly onEvent: (event: ReplicationEvent) => void;
+  /** Called when one file fewer waits. */
+  readonly onUploaded: () => void;
 }
 
 /**
@@ -30,16 +34,18 @@ export class Uploader {
   readonly #staging: Staging;
   readonly #queue: Txid[];
   readonly #onEvent: (event: ReplicationEvent) => void;
+  readonly #onUploaded: () => void;
+  readonly #wakeup = new Wakeup();
   #uploaded: Txid | undefined;
-  #wake: (() => void) | undefined;
   #failures = 0;
 
-  constructor({ replica, staging, pending, uploaded, onEvent }: UploaderOptions) {
+  constructor({ replica, staging, pending, uploaded, onEvent, onUploaded }: UploaderOptions) {
     this.#replica = replica;
     this.#staging = staging;
     this.#queue = [...pending];
     this.#uploaded = uploaded;
     this.#onEvent = onEvent;
+    this.#onUploaded = onUploaded;
   }
 
   /** The newest TXID that is safely in the store. */
@@ -54,7 +60,7 @@ export class Uploader {
 
   add(txid: Txid): void {
     this.#queue.push(txid);
-    this.#wake?.();
+    this.#wakeup.notify();
   }
 
   /**
@@ -64,15 +70,9 @@ export class Uploader {
    * @throws {ReplicaError} `WRITER_CONFLICT` when another replicator writes to the same path.
    */
   async run({ stop, giveUp }: { stop: AbortSignal; giveUp: AbortSignal }): Promise<void> {
-    const onStop = () => this.#wake?.();
-    stop.addEventListener("abort", onStop);
-    try {
-      while (!stop.aborted) {
-        if (this.#queue.length > 0) await this.#uploadPatiently(giveUp, stop);
-        else await this.#sleep(undefined);
-      }
-    } finally {
-      stop.removeEventListener("abort", onStop);
+    while (!stop.aborted) {
+      if (this.#queue.length > 0) await this.#uploadPatiently(giveUp, stop);
+      else await this.#wakeup.wait(stop);
     }
   }
 
@@ -105,7 +105,7 @@ export class Uploader {
         retry_ms: retryMs,
         waiting: this.waiting,
       });
-      await this.#sleep(retryMs, stop);
+      await delay(retryMs, undefined, { signal: stop }).catch(() => undefined);
     }
   }
 
@@ -130,23 +130,9 @@ export class Uploader {
     this.#uploaded = txid;
     const ms = Math.round((performance.now() - startedMs) * 10) / 10;
     this.#onEvent({ event: "uploaded", txid: formatTxid(txid), bytes: sizeBytes, ms });
+    this.#onUploaded();
     // The newest file stays: a restart resumes by it.
     if (previous !== undefined && previous < txid) await this.#staging.remove(previous);
-  }
-
-  /** Waits for `add`, for the signal of `run`, or for `ms`. */
-  async #sleep(ms: number | undefined, signal?: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
-      const done = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      // A wait between tries ends early only when everything ends.
-      if (ms === undefined) this.#wake = done;
-      signal?.addEventListener("abort", done, { once: true });
-    });
-    this.#wake = undefined;
   }
 }
 

@@ -1,9 +1,16 @@
+import { statSync } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { encodeLtx } from "../../shared/ltx/encoder.ts";
 import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
-import { readWalBatch, WalFile, walStart, type WalPosition } from "../wal/wal-reader.ts";
+import {
+  hasWalFrames,
+  readWalBatch,
+  WalFile,
+  walStart,
+  type WalPosition,
+} from "../wal/wal-reader.ts";
 import { decideCapture, type CapturePosition } from "./decide-capture.ts";
 import { fullLtx, incrementalLtx, type LtxSource } from "./ltx-from-wal.ts";
 import type { ResumePoint } from "./reconcile.ts";
@@ -57,6 +64,21 @@ export class WalCapture {
   /** Bytes of the log that have been read: what a checkpoint would set free. */
   get walBytes(): number {
     return typeof this.#position === "object" ? this.#position.offset : 0;
+  }
+
+  /** Says whether at least `frames` frames of the log wait to be read. */
+  hasWaitingFrames(frames: number): boolean {
+    using wal = WalFile.open(this.#source.walPath);
+    const header = wal?.header();
+    if (!wal || !header) return false;
+    const position = this.#position;
+    const isSame = typeof position === "object" && isSameWal(header, position.header);
+    return hasWalFrames(wal, isSame ? position : walStart(header), frames);
+  }
+
+  /** Size of the log's file, in bytes: whatever is committed now lies before it. */
+  walFileBytes(): number {
+    return statSync(this.#source.walPath, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   /**

@@ -87,8 +87,12 @@ describe("readWalBatch", () => {
     const offsets = frameOffsets(small);
     const cuts = offsets.flatMap((offset) => [offset, offset + 1, offset + 24, offset + 535]);
     for (const cut of [...cuts, small.bytes.length]) {
-      const end = withLog(small.bytes.subarray(0, cut), (file) => readAll(file)?.end.offset);
-      expect(end, `cut at byte ${cut}`).toBe(lastEnd(small, cut));
+      const end = lastEnd(small, cut);
+      const batch = withLog(small.bytes.subarray(0, cut), (file) => readAll(file));
+      expect(batch?.end.offset, `cut at byte ${cut}`).toBe(end);
+      // Not one page of the transaction that was cut off counts.
+      const whole = withLog(small.bytes.subarray(0, end ?? 32), (file) => readAll(file));
+      expect(batch).toEqual(whole);
     }
   });
 

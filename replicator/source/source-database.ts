@@ -1,11 +1,20 @@
-import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, fdatasync, fstatSync, openSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers/promises";
+import { promisify } from "node:util";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 
+const fdatasyncAsync = promisify(fdatasync);
+
 /** Our own connections wait so long for the application's locks, in milliseconds. */
 const BUSY_TIMEOUT_MS = 1_000;
+/** The write lock is tried for so long at a stretch; then whatever else is ready has its turn. */
+const LOCK_SLICE_MS = 5;
+/** After so long without the write lock, its holder means to keep it. */
+const LOCK_WAIT_MS = 500;
 /** The first SQLite whose log cannot be reset under a checkpointing process. */
 const SQLITE_VERSION_MIN = "3.51.3";
 
@@ -20,10 +29,12 @@ export class SourceDatabase {
   /** The database was not in WAL mode before it was opened. */
   readonly wasSwitchedToWal: boolean;
   readonly #fd: number;
-  /** Holds the read transaction that keeps the log from being begun anew, and runs checkpoints. */
-  readonly #reader: DatabaseSync;
-  /** Takes the write lock. Another connection, because a checkpoint refuses to run inside a transaction. */
+  /** Holds the read transaction that keeps the log from being begun anew. */
+  #reader: DatabaseSync;
+  /** Takes that over, so that there is no moment without it. */
+  #nextReader: DatabaseSync;
   readonly #writer: DatabaseSync;
+  readonly #checkpointer: PassiveCheckpointer;
 
   private constructor(path: string, fd: number) {
     this.path = path;
@@ -33,7 +44,9 @@ export class SourceDatabase {
       () => parseDatabaseHeader(readAt(this.#fd, 0, DATABASE_HEADER_BYTES)).pageSize,
     );
     this.#reader = connect(path);
-    this.#writer = connect(path);
+    this.#nextReader = connect(path);
+    this.#writer = connect(path, 0);
+    this.#checkpointer = new PassiveCheckpointer(path);
     this.wasSwitchedToWal = switchToWal(this.#reader, path);
   }
 
@@ -49,11 +62,11 @@ export class SourceDatabase {
 
   /**
    * Begins to hold the read transaction. From now on nobody begins the log anew, but for once: when
-   * all of it was in the database file at this moment.
+   * all of it was in the database file at this moment. And nobody copies into the database file what is
+   * committed after this moment.
    */
   holdReadLock(): void {
-    this.#reader.exec("BEGIN");
-    this.#reader.prepare("SELECT 1 FROM sqlite_schema").get();
+    beginReading(this.#reader);
   }
 
   releaseReadLock(): void {
@@ -61,15 +74,27 @@ export class SourceDatabase {
   }
 
   /**
+   * Moves the read transaction to what is committed now, without a moment in between: what lies before
+   * that may then be checkpointed. All that was committed when the read lock was taken or moved last
+   * must be captured: it may have become part of the database file by now, and then the next commit
+   * begins the log anew over it.
+   */
+  advanceReadLock(): void {
+    beginReading(this.#nextReader);
+    this.#reader.exec("ROLLBACK");
+    [this.#reader, this.#nextReader] = [this.#nextReader, this.#reader];
+  }
+
+  /**
    * Runs `work` while nobody can commit. Returns false, without having run it, when the application
-   * holds the write lock for longer than the busy time-out.
+   * goes on holding the write lock. An application that commits without a pause leaves it free for
+   * microseconds, so it is tried without pauses too.
    */
   async withWriteLock(work: () => Promise<void>): Promise<boolean> {
-    try {
-      this.#writer.exec("BEGIN IMMEDIATE");
-    } catch (error) {
-      if (/locked|busy/i.test((error as Error).message)) return false;
-      throw error;
+    const endMs = performance.now() + LOCK_WAIT_MS;
+    while (!this.#tryWriteLock()) {
+      if (performance.now() >= endMs) return false;
+      await setImmediate();
     }
     try {
       await work();
@@ -79,10 +104,27 @@ export class SourceDatabase {
     return true;
   }
 
-  /** Copies what readers allow from the log into the database file, waiting for nobody. The read lock must be released. */
-  checkpointPassive(): { readonly logFrames: number; readonly checkpointedFrames: number } {
-    const row = this.#reader.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
-    return { logFrames: Number(row?.["log"]), checkpointedFrames: Number(row?.["checkpointed"]) };
+  #tryWriteLock(): boolean {
+    const endMs = performance.now() + LOCK_SLICE_MS;
+    do {
+      try {
+        this.#writer.exec("BEGIN IMMEDIATE");
+        return true;
+      } catch (error) {
+        if (!/locked|busy/i.test((error as Error).message)) throw error;
+      }
+    } while (performance.now() < endMs);
+    return false;
+  }
+
+  /** Forces the database file to disk: a checkpoint that follows has then little left to force. */
+  async syncToDisk(): Promise<void> {
+    await fdatasyncAsync(this.#fd);
+  }
+
+  /** Copies what readers allow from the log into the database file; see `PassiveCheckpointer`. */
+  async checkpointPassive(): Promise<CheckpointResult | undefined> {
+    return await this.#checkpointer.run();
   }
 
   /** A page as the database file holds it; bytes beyond its end are zeros, as SQLite itself sees them. */
@@ -105,7 +147,9 @@ export class SourceDatabase {
 
   /** Ends our transactions and connections. The log may be checkpointed away by that, when nobody else has the database open. */
   close(): void {
+    this.#checkpointer.close();
     this.#writer.close();
+    this.#nextReader.close();
     this.#reader.close();
     // Last: until here its locks were needed.
     closeSync(this.#fd);
@@ -136,9 +180,14 @@ function describe<Result>(path: string, run: () => Result): Result {
   }
 }
 
-function connect(path: string): DatabaseSync {
+function beginReading(connection: DatabaseSync): void {
+  connection.exec("BEGIN");
+  connection.prepare("SELECT 1 FROM sqlite_schema").get();
+}
+
+function connect(path: string, timeout = BUSY_TIMEOUT_MS): DatabaseSync {
   try {
-    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    const database = new DatabaseSync(path, { timeout });
     database.exec("PRAGMA wal_autocheckpoint = 0");
     return database;
   } catch (cause) {

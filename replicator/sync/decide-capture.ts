@@ -9,6 +9,11 @@ export type CapturePosition = WalPosition | "no-log" | undefined;
 
 export interface CaptureState {
   readonly position: CapturePosition;
+  /**
+   * All that was in the log when the read lock was taken has been read. Until then the log may be begun
+   * anew over commits that nobody has read.
+   */
+  readonly isCaughtUp: boolean;
   /** The log's header now; undefined when there is no log, or it is being begun at this moment. */
   readonly header: WalHeader | undefined;
   /** Says whether the old log's chain goes on behind `position`: commits that were never read. */
@@ -32,6 +37,9 @@ export function decideCapture(state: CaptureState): CaptureDecision {
   if (!header) return { kind: "nothing" };
   if (position === "no-log") return { kind: "incremental", from: walStart(header) };
   if (isSameWal(header, position.header)) return { kind: "incremental", from: position };
+  if (!state.isCaughtUp) {
+    return { kind: "full", reason: "the log was begun anew while it was caught up with" };
+  }
   if (header.checkpointSequence !== position.header.checkpointSequence + 1) {
     return { kind: "full", reason: "the log was begun anew more than once" };
   }

@@ -1,20 +1,21 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
-import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
+import { Checkpoints } from "./checkpoint.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { Pacer } from "./pacer.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
 import { Wakeup } from "./wakeup.ts";
-import { WalCapture } from "./wal-capture.ts";
+import { WalCapture, type StagedFile } from "./wal-capture.ts";
 
-/** From so many pages of synced log on, it is checkpointed; Litestream's threshold. */
-const CHECKPOINT_PAGES_MIN = 1_000;
+/** A log of which so much waits to be captured is captured whatever the pace is. In bytes. */
+const LONG_LOG_BYTES = 32 * 1024 * 1024;
 /** What steady writing comes down to, in milliseconds a file; Litestream's interval. */
 export const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
@@ -46,8 +47,7 @@ export class Replication {
   readonly #onEvent: (event: ReplicationEvent) => void;
   readonly #pacer: Pacer;
   readonly #wakeup: Wakeup;
-  /** Synced log at which the last checkpoint was tried: it is tried again when there is as much more. */
-  #checkpointedAtBytes = 0;
+  readonly #checkpoints: Checkpoints;
 
   private constructor(parts: {
     lock: ProcessLock;
@@ -65,6 +65,18 @@ export class Replication {
     this.#onEvent = parts.onEvent;
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
+    this.#checkpoints = new Checkpoints({
+      source: this.#source,
+      capture: this.#capture,
+      captureWhatIsThere: () => this.#captureWhatIsThere(),
+      stageHeld: async (file) => this.#handOver(await file.finish()),
+      onCheckpoint: ({ log, checkpointed }) =>
+        this.#onEvent({
+          event: "checkpointed",
+          log_frames: log,
+          checkpointed_frames: checkpointed,
+        }),
+    });
   }
 
   /**
@@ -87,24 +99,18 @@ export class Replication {
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
     const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup };
     const replication = new Replication(parts);
-    let isResumed = false;
-    if (staged !== undefined) {
-      // Without the write lock the next commit might begin the log anew, over what was not read yet.
-      // Where the application holds it, the whole database is shipped.
-      await source.withWriteLock(async () => {
-        const point = await findResumePoint(staging, staged, source);
-        if (!point) return;
-        isResumed = true;
-        capture.resume(point);
-        await replication.#captureAll();
-      });
+    const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
+    if (point) {
+      capture.resume(point);
+      await replication.#captureWhatIsThere();
+      capture.caughtUp();
     }
     onEvent({
       event: "started",
       db: databasePath,
       txid: uploaded === undefined ? null : formatTxid(uploaded),
       switched_to_wal: source.wasSwitchedToWal,
-      resumed: isResumed,
+      resumed: point !== undefined,
     });
     return replication;
   }
@@ -191,14 +197,17 @@ export class Replication {
    * Answers when to look again at the latest, in milliseconds.
    */
   async #follow(signal: AbortSignal): Promise<number | undefined> {
+    const longFrames = Math.ceil(LONG_LOG_BYTES / this.#source.pageSize);
     while (!signal.aborted) {
       // A long log is read whatever the pace is, so that it can be checkpointed.
-      const isLong = this.#capture.hasWaitingFrames(CHECKPOINT_PAGES_MIN);
+      const isLong = this.#capture.hasFrames(longFrames);
       const waitMs = isLong ? 0 : this.#pacer.waitMs(this.#uploader.waiting);
       if (waitMs > 0) return waitMs;
-      if (!(await this.#captureNext())) return undefined;
+      const { txid } = this.#capture;
+      if (txid !== undefined && this.#checkpoints.isDue()) await this.#checkpoints.run();
+      else await this.#captureNext();
+      if (this.#capture.txid === txid) return undefined;
       this.#pacer.take();
-      await this.#checkpointIfDue();
     }
     return undefined;
   }
@@ -220,46 +229,14 @@ export class Replication {
       );
     }
     const staged = await this.#capture.capture();
-    if (!staged) return false;
+    if (staged) this.#handOver(staged);
+    return staged !== undefined;
+  }
+
+  #handOver(staged: StagedFile): void {
     const { txid, sizeBytes, pageCount, imageReason } = staged;
     const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
     this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
     this.#uploader.add(txid);
-    return true;
-  }
-
-  /** Stages all there is. Only under the write lock: an application that goes on writing would keep it going. */
-  async #captureAll(): Promise<void> {
-    while (await this.#captureNext());
-  }
-
-  /**
-   * Copies the log into the database file when there is enough of it. The write lock is held from the
-   * last look at the log until the read lock is held again, so that no commit can fall between; a
-   * writer waits no longer than the copy takes.
-   */
-  async #checkpointIfDue(): Promise<void> {
-    const bytesMin = CHECKPOINT_PAGES_MIN * this.#source.pageSize;
-    const { walBytes } = this.#capture;
-    if (walBytes < this.#checkpointedAtBytes) this.#checkpointedAtBytes = 0;
-    if (walBytes - this.#checkpointedAtBytes < bytesMin) return;
-    await this.#source.withWriteLock(async () => {
-      await this.#captureAll();
-      this.#source.releaseReadLock();
-      try {
-        const { logFrames, checkpointedFrames } = this.#source.checkpointPassive();
-        this.#onEvent({
-          event: "checkpointed",
-          log_frames: logFrames,
-          checkpointed_frames: checkpointedFrames,
-        });
-      } catch (error) {
-        // Another process checkpoints at this moment: as good as our own.
-        if (isReplicaError(error) || !/locked|busy/i.test((error as Error).message)) throw error;
-      } finally {
-        this.#source.holdReadLock();
-      }
-      this.#checkpointedAtBytes = this.#capture.walBytes;
-    });
   }
 }

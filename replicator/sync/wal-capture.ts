@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
-import { encodeLtx } from "../../shared/ltx/encoder.ts";
+import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
@@ -11,15 +11,14 @@ import {
   walStart,
   type WalPosition,
 } from "../wal/wal-reader.ts";
-import { decideCapture, type CapturePosition } from "./decide-capture.ts";
-import { fullLtx, incrementalLtx, type LtxSource } from "./ltx-from-wal.ts";
+import { decideCapture, type CaptureDecision, type CapturePosition } from "./decide-capture.ts";
+import { fullLtx, incrementalLtx } from "./ltx-from-wal.ts";
+import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import type { Staging } from "./staging.ts";
 
 /** What one LTX file takes from the log at most before it ends at a commit, as Litestream's. In bytes. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
-/** LTX bytes are handed on in pieces of about so many: one page at a time would cost a turn of the event loop each. */
-const PIECE_BYTES = 256 * 1024;
 /** The log can be begun anew once while a full image is read, never twice: see `holdReadLock`. */
 const IMAGE_ATTEMPTS = 3;
 
@@ -30,6 +29,12 @@ export interface StagedFile {
   readonly pageCount: number;
   /** Why the file holds the whole database; undefined when it holds what changed. */
   readonly imageReason: string | undefined;
+}
+
+/** An LTX file that is in memory only. */
+export interface HeldFile {
+  readonly sizeBytes: number;
+  readonly finish: () => Promise<StagedFile>;
 }
 
 export interface WalCaptureOptions {
@@ -47,6 +52,7 @@ export class WalCapture {
   readonly #now: () => number;
   #txid: Txid | undefined;
   #commit = 0;
+  #isCaughtUp = true;
   #position: CapturePosition;
 
   constructor({ source, staging, now, txid }: WalCaptureOptions) {
@@ -66,14 +72,21 @@ export class WalCapture {
     return typeof this.#position === "object" ? this.#position.offset : 0;
   }
 
-  /** Says whether at least `frames` frames of the log wait to be read. */
-  hasWaitingFrames(frames: number): boolean {
+  /** Up to where the log has been captured. */
+  get position(): CapturePosition {
+    return this.#position;
+  }
+
+  /**
+   * Says whether the log holds at least `frames` frames behind `since`: by default those that wait to be
+   * captured. All of them count when it was begun anew since.
+   */
+  hasFrames(frames: number, since: CapturePosition = this.#position): boolean {
     using wal = WalFile.open(this.#source.walPath);
     const header = wal?.header();
     if (!wal || !header) return false;
-    const position = this.#position;
-    const isSame = typeof position === "object" && isSameWal(header, position.header);
-    return hasWalFrames(wal, isSame ? position : walStart(header), frames);
+    const isSame = typeof since === "object" && isSameWal(header, since.header);
+    return hasWalFrames(wal, isSame ? since : walStart(header), frames);
   }
 
   /** Size of the log's file, in bytes: whatever is committed now lies before it. */
@@ -89,15 +102,61 @@ export class WalCapture {
    */
   async capture(): Promise<StagedFile | undefined> {
     using wal = WalFile.open(this.#source.walPath);
+    const decision = this.#decide(wal);
+    if (decision.kind === "full") return await this.#captureImage(decision.reason);
+    const next = wal && this.#nextLtx(wal, decision);
+    if (!next) return undefined;
+    const { txid, ltx, batch } = next;
+    const staged = await this.#stage(txid, encodeInPieces(ltx));
+    this.#take(txid, batch.commit, batch.end);
+    return { ...staged, imageReason: undefined };
+  }
+
+  /**
+   * Takes what was committed since the last file out of the log and into memory, to be staged by
+   * `finish`: for a moment in which nobody can commit, and which is to be short. To be called again until
+   * nothing is left; `finish` is to be called before any other capture.
+   *
+   * @returns `image` when the next file would hold the whole database; undefined when nothing is left.
+   */
+  hold(): HeldFile | "image" | undefined {
+    using wal = WalFile.open(this.#source.walPath);
+    const decision = this.#decide(wal);
+    if (decision.kind === "full") return "image";
+    const next = wal && this.#nextLtx(wal, decision);
+    if (!next) return undefined;
+    const { txid, ltx, batch } = next;
+    const before = this.#txid;
+    const held = readAll(encodeInPieces(ltx));
+    this.#take(txid, batch.commit, batch.end);
+    return {
+      sizeBytes: held.summary.sizeBytes,
+      finish: async () => {
+        try {
+          return { ...(await this.#stage(txid, replay(held))), imageReason: undefined };
+        } catch (error) {
+          // These commits are in no file, and may be in no log any more.
+          this.#txid = before;
+          this.#position = undefined;
+          throw error;
+        }
+      },
+    };
+  }
+
+  #decide(wal: WalFile | undefined): CaptureDecision {
     const header = wal?.header();
     if (header) this.#refuseOtherPageSize(header);
-    const decision = decideCapture({
+    return decideCapture({
       position: this.#position,
+      isCaughtUp: this.#isCaughtUp,
       header,
       hasUnreadFrames: () => hasFramesBehind(wal, this.#position),
     });
-    if (decision.kind === "full") return await this.#captureImage(decision.reason);
-    if (decision.kind === "nothing" || !wal) return undefined;
+  }
+
+  #nextLtx(wal: WalFile, decision: CaptureDecision) {
+    if (decision.kind !== "incremental") return undefined;
     const batch = readWalBatch(wal, decision.from, BATCH_BYTES_MAX);
     if (!batch) {
       this.#position = decision.from;
@@ -105,15 +164,22 @@ export class WalCapture {
     }
     const txid = nextTxid(this.#txid);
     const ltx = incrementalLtx(batch, this.#commit, this.#sourceOptions(wal, txid));
-    const staged = await this.#stage(txid, ltx, () => true);
-    this.#take(txid, batch.commit, batch.end);
-    return { ...staged, imageReason: undefined };
+    return { txid, ltx, batch };
   }
 
-  /** Goes on in the log where a staged file ended; without this the next file holds the whole database. */
+  /**
+   * Goes on in the log where a staged file ended; without this the next file holds the whole database.
+   * Until `caughtUp` is called, a log that is begun anew means the whole database too.
+   */
   resume({ commit, position }: ResumePoint): void {
     this.#commit = commit;
     this.#position = position;
+    this.#isCaughtUp = false;
+  }
+
+  /** Says that all that was in the log when the read lock was taken has been captured. */
+  caughtUp(): void {
+    this.#isCaughtUp = true;
   }
 
   async #captureImage(reason: string): Promise<StagedFile> {
@@ -126,7 +192,7 @@ export class WalCapture {
       // A log begun anew while it is read may have lost pages to new ones: then nothing of it counts.
       const isUndisturbed = () => isSameHeader(header, this.#currentHeader());
       try {
-        const staged = await this.#stage(txid, ltx, isUndisturbed);
+        const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
         const position = batch?.end ?? (header ? walStart(header) : "no-log");
         this.#take(txid, ltx.header.commit, position);
         return { ...staged, imageReason: reason };
@@ -151,29 +217,18 @@ export class WalCapture {
     this.#position = position;
   }
 
-  async #stage(txid: Txid, { header, pages }: LtxSource, isUndisturbed: () => boolean) {
-    let sizeBytes = 0;
-    let pageCount = 0;
-    const chunks = encodeLtx(header, pages);
+  async #stage(txid: Txid, pieces: Iterator<Uint8Array, LtxSummary>) {
+    let summary: LtxSummary | undefined;
     const body = async function* () {
-      let piece: Uint8Array[] = [];
-      let pieceBytes = 0;
       for (;;) {
-        const next = chunks.next();
-        if (next.done) {
-          ({ pageCount, sizeBytes } = next.value);
-          break;
+        const next = pieces.next();
+        if (!next.done) {
+          yield next.value;
+          continue;
         }
-        piece.push(next.value);
-        pieceBytes += next.value.length;
-        if (pieceBytes < PIECE_BYTES) continue;
-        yield Buffer.concat(piece, pieceBytes);
-        piece = [];
-        pieceBytes = 0;
+        summary = next.value;
+        return;
       }
-      // Thrown before the file gets its name, so that it never counts.
-      if (!isUndisturbed()) throw new DisturbedError();
-      yield Buffer.concat(piece, pieceBytes);
     };
     try {
       await this.#staging.write(txid, body());
@@ -185,6 +240,7 @@ export class WalCapture {
         cause,
       });
     }
+    const { sizeBytes, pageCount } = summary!;
     return { txid, sizeBytes, pageCount };
   }
 
@@ -195,11 +251,6 @@ export class WalCapture {
       `${this.#source.path} has pages of ${pageSize} bytes now, ${this.#source.pageSize} before: LTX files of two page sizes cannot be merged, so replicate to a new path`,
     );
   }
-}
-
-/** The log was begun anew while a full image was being read. */
-class DisturbedError extends Error {
-  override readonly name = "DisturbedError";
 }
 
 function isSameHeader(a: WalHeader | undefined, b: WalHeader | undefined): boolean {

@@ -1,0 +1,58 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { ReplicaError } from "../../shared/errors.ts";
+
+export interface CheckpointResult {
+  /** Frames in the log. */
+  readonly logFrames: number;
+  /** Those of them that are in the database file; fewer when a reader still needs older pages. */
+  readonly checkpointedFrames: number;
+}
+
+type Reply = { readonly log: number; readonly checkpointed: number } | { readonly error: string };
+
+/** Copies the log into the database file, in a thread that is started when it is needed first. */
+export class PassiveCheckpointer {
+  readonly #path: string;
+  #thread: Worker | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Copies what readers allow, waiting for nobody. Undefined when another process checkpoints at this
+   * moment: as good as our own.
+   *
+   * @throws {ReplicaError} `SOURCE_INVALID` when the database file takes no page.
+   */
+  async run(): Promise<CheckpointResult | undefined> {
+    const reply = await this.#ask();
+    if (!("error" in reply)) {
+      const { log, checkpointed } = reply;
+      // -1 and -1 are SQLite's answer when it could not begin.
+      return log < 0 ? undefined : { logFrames: log, checkpointedFrames: checkpointed };
+    }
+    if (/locked|busy/i.test(reply.error)) return undefined;
+    throw new ReplicaError(
+      "SOURCE_INVALID",
+      `the log of ${this.#path} could not be copied into the database: ${reply.error}`,
+    );
+  }
+
+  close(): void {
+    this.#thread?.postMessage("close");
+    this.#thread = undefined;
+  }
+
+  async #ask(): Promise<Reply> {
+    this.#thread ??= new Worker(new URL("./checkpoint-thread.ts", import.meta.url), {
+      workerData: { path: this.#path },
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+    });
+    this.#thread.postMessage("checkpoint");
+    // An error of the thread itself rejects.
+    const [reply] = (await once(this.#thread, "message")) as [Reply];
+    return reply;
+  }
+}

@@ -17,7 +17,7 @@ import { WalCapture, type StagedFile } from "./wal-capture.ts";
 /** A log of which so much waits to be captured is captured whatever the pace is. In bytes. */
 const LONG_LOG_BYTES = 32 * 1024 * 1024;
 /** What steady writing comes down to, in milliseconds a file; Litestream's interval. */
-export const SYNC_INTERVAL_MS = 1_000;
+const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 

@@ -5,7 +5,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { decodeLtx } from "../../shared/ltx/decoder.ts";
 import { LOCAL_BUCKET, LOCAL_CREDENTIALS, startLocalWorker } from "../../tools/local-worker.ts";
@@ -14,8 +14,14 @@ import { peerBinary } from "../support/litestream.ts";
 import { startResigningProxy, type StoredObject } from "../support/resigning-proxy.ts";
 import { milliseconds, percentile, printTable } from "./statistics.ts";
 
-const BEATS = 200;
-const INTERVAL_MS = 50;
+/** How often the application commits. */
+interface Rhythm {
+  readonly beats: number;
+  readonly intervalMs: number;
+}
+
+const QUIET: Rhythm = { beats: 20, intervalMs: 3_000 };
+const BUSY: Rhythm = { beats: 200, intervalMs: 50 };
 
 interface Contender {
   readonly name: string;
@@ -28,21 +34,26 @@ const credentials = {
   AWS_CA_BUNDLE: undefined,
 };
 
-const eddy: Contender = {
-  name: "Eddy",
-  start: (path, endpoint) =>
-    spawn(
-      process.execPath,
-      ["replicator/cli.ts", "replicate", path, storeUrl("eddy", endpoint), "--json"],
-      { stdio: "ignore", env: { ...process.env, ...credentials } },
-    ),
-};
+function eddy(name: string, interval: string | undefined): Contender {
+  const options = interval === undefined ? [] : ["--sync-interval", interval];
+  return {
+    name,
+    start(path, endpoint) {
+      const url = storeUrl(basename(dirname(path)), endpoint);
+      return spawn(
+        process.execPath,
+        ["replicator/cli.ts", "replicate", path, url, "--json", ...options],
+        { stdio: "ignore", env: { ...process.env, ...credentials } },
+      );
+    },
+  };
+}
 
 function litestream(name: string, interval: string | undefined): Contender {
-  const prefix = name.replaceAll(/\W+/g, "-");
   return {
     name,
     start(path, endpoint, folder) {
+      const prefix = basename(dirname(path));
       const config = join(folder, `${prefix}.json`);
       // JSON is YAML.
       writeFileSync(
@@ -84,23 +95,35 @@ export async function benchCommitToBucket(): Promise<void> {
   const port = await freePort();
   const worker = await startLocalWorker({ folder, port, token: "bench", databases: {} });
   try {
-    const rows = [["", "median", "p99", "files"]];
-    const contenders = [
-      eddy,
-      litestream("Litestream 0.5.17", undefined),
+    const endpoint = `${worker.url}/cdn-cgi/local/r2/s3`;
+    const byDefault = [eddy("Eddy", undefined), litestream("Litestream 0.5.17", undefined)];
+    const often = [
+      eddy("Eddy, interval 10 ms", "10ms"),
       litestream("Litestream 0.5.17, intervals 10 ms", "10ms"),
     ];
-    for (const contender of contenders) {
-      rows.push(await measure(contender, `${worker.url}/cdn-cgi/local/r2/s3`, folder));
+    const tables: readonly (readonly [Rhythm, readonly Contender[]])[] = [
+      [QUIET, byDefault],
+      [BUSY, [...byDefault, ...often]],
+    ];
+    for (const [rhythm, contenders] of tables) {
+      const rows = [["", "median", "p99", "files"]];
+      for (const contender of contenders) {
+        rows.push(await measure(contender, rhythm, { endpoint, folder }));
+      }
+      const { beats, intervalMs } = rhythm;
+      printTable(`commit to bucket, ${beats} commits, one every ${intervalMs} ms`, rows);
     }
-    printTable(`commit to bucket, ${BEATS} commits, one every ${INTERVAL_MS} ms`, rows);
   } finally {
     await worker.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function measure(contender: Contender, upstream: string, folder: string): Promise<string[]> {
+async function measure(
+  contender: Contender,
+  rhythm: Rhythm,
+  { endpoint: upstream, folder }: { readonly endpoint: string; readonly folder: string },
+): Promise<string[]> {
   const path = join(mkdtempSync(join(folder, "db-")), "beats.db");
   const database = new DatabaseSync(path);
   database.exec(
@@ -128,7 +151,7 @@ async function measure(contender: Contender, upstream: string, folder: string): 
     }
   };
   await until(() => stored.length > 0);
-  const committedAtMs = await writeBeats(path);
+  const committedAtMs = await writeBeats(path, rhythm);
   const image = new Image(folder);
   const latencies: number[] = [];
   let seen = 0;
@@ -142,7 +165,7 @@ async function measure(contender: Contender, upstream: string, folder: string): 
         latencies.push(object.storedAtMs - (committedAtMs.get(seen + 1) ?? Number.NaN));
       }
     }
-    return seen === BEATS;
+    return seen === rhythm.beats;
   });
   replicator.kill("SIGKILL");
   await proxy.close();
@@ -150,8 +173,9 @@ async function measure(contender: Contender, upstream: string, folder: string): 
   return [contender.name, milliseconds(median), milliseconds(p99), String(stored.length)];
 }
 
-async function writeBeats(path: string): Promise<Map<number, number>> {
-  const args = ["test/bench/beat-writer.ts", path, String(BEATS), String(INTERVAL_MS)];
+async function writeBeats(path: string, rhythm: Rhythm): Promise<Map<number, number>> {
+  const { beats, intervalMs } = rhythm;
+  const args = ["test/bench/beat-writer.ts", path, String(beats), String(intervalMs)];
   const writer = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   let printed = "";
   writer.stdout.on("data", (chunk: Buffer) => (printed += chunk.toString()));

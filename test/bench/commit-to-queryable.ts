@@ -30,7 +30,7 @@ export async function benchCommitToQueryable(): Promise<void> {
   const replicator = startChild({
     name: "the replicator",
     script: "replicator/cli.ts",
-    args: ["replicate", path, worker.storeUrl("bench/beats.db"), "--json"],
+    args: ["replicate", path, worker.storeUrl("bench/beats.db"), "--sync-interval=0", "--json"],
     env: worker.storeEnv,
   });
   try {

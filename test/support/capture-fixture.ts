@@ -1,0 +1,103 @@
+/** The replicator's core on a live database, step by step: what `Replication` does, without its loop. */
+import { readFileSync } from "node:fs";
+import { SourceDatabase } from "../../replicator/source/source-database.ts";
+import { findResumePoint, reconcile } from "../../replicator/sync/reconcile.ts";
+import { Staging } from "../../replicator/sync/staging.ts";
+import { WalCapture, type StagedFile } from "../../replicator/sync/wal-capture.ts";
+import { compactLtx } from "../../shared/ltx/compactor.ts";
+import { decodeLtx, type LtxPage, type LtxSummary } from "../../shared/ltx/decoder.ts";
+import { openLtx } from "../../shared/ltx/open-ltx.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { MemoryStore } from "../../shared/storage/memory-store.ts";
+import { formatLtxKey } from "../../shared/replica/ltx-key.ts";
+import { concatBytes } from "./ltx-fixtures.ts";
+import { replicaIn } from "./replica-fixtures.ts";
+
+export class CaptureFixture implements Disposable {
+  readonly source: SourceDatabase;
+  readonly staging: Staging;
+  readonly capture: WalCapture;
+  readonly replica: Replica;
+  /** It went on in the log where the last run ended. */
+  readonly isResumed: boolean;
+
+  private constructor(
+    parts: Pick<CaptureFixture, "source" | "staging" | "capture" | "replica" | "isResumed">,
+  ) {
+    ({
+      source: this.source,
+      staging: this.staging,
+      capture: this.capture,
+      replica: this.replica,
+      isResumed: this.isResumed,
+    } = parts);
+  }
+
+  /** Takes up `path` as a start of the replicator does. */
+  static async start(
+    path: string,
+    replica = replicaIn(new MemoryStore()),
+  ): Promise<CaptureFixture> {
+    const source = SourceDatabase.open(path);
+    const staging = await Staging.open(path);
+    source.holdReadLock();
+    const { txid, staged } = await reconcile(replica, staging);
+    const capture = new WalCapture({ source, staging, now: () => 1_700_000_000_000, txid });
+    const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
+    if (point) {
+      capture.resume(point);
+      while (await capture.capture());
+      capture.caughtUp();
+    }
+    const isResumed = point !== undefined;
+    return new CaptureFixture({ source, staging, capture, replica, isResumed });
+  }
+
+  /** Stages everything that is committed. */
+  async captureAll(): Promise<StagedFile[]> {
+    const files: StagedFile[] = [];
+    for (let file = await this.capture.capture(); file; file = await this.capture.capture()) {
+      files.push(file);
+    }
+    return files;
+  }
+
+  /** Stages everything and copies the log into the database file, as the replicator does it. */
+  async checkpoint(): Promise<void> {
+    await this.source.withWriteLock(async () => {
+      await this.captureAll();
+      this.source.releaseReadLock();
+      await this.source.checkpointPassive();
+      this.source.holdReadLock();
+    });
+  }
+
+  /** One staged file, decoded: every check of the format has passed. */
+  async decode(txid: Txid): Promise<LtxSummary & { readonly pages: readonly LtxPage[] }> {
+    return decodeLtx(readFileSync(this.staging.pathOf(txid)));
+  }
+
+  /** Puts what is staged into the store, where it lacks it. */
+  async upload(): Promise<void> {
+    for (const txid of await this.staging.txids()) {
+      const key = formatLtxKey(this.replica, { level: 0, minTxid: txid, maxTxid: txid });
+      await this.replica.store.put(key, readFileSync(this.staging.pathOf(txid)));
+    }
+  }
+
+  /** The database that all staged files make together. */
+  async merged(): Promise<Buffer> {
+    const txids = await this.staging.txids();
+    const inputs = txids.map((txid) => openLtx([readFileSync(this.staging.pathOf(txid))]));
+    const { header, pages } = decodeLtx(concatBytes(compactLtx(inputs)));
+    const image = Buffer.alloc(header.commit * header.pageSize);
+    for (const { pgno, data } of pages) image.set(data, (pgno - 1) * header.pageSize);
+    return image;
+  }
+
+  /** Ends without a trace, as a process does: nothing is drained. */
+  [Symbol.dispose](): void {
+    this.source.close();
+  }
+}

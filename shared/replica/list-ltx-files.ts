@@ -7,7 +7,7 @@ import { formatLevelPrefix, parseLtxKey, type LtxKey, type Replica } from "./ltx
 export const TIMESTAMP_METADATA = "litestream-timestamp";
 
 /** Metadata of our own compacted files: the stamp of their oldest transaction. */
-const OLDEST_METADATA = "eddy-oldest-timestamp";
+export const OLDEST_METADATA = "eddy-oldest-timestamp";
 
 /** One LTX file as a listing shows it: nothing here needs the file's bytes. */
 export interface LtxFileInfo extends LtxKey {

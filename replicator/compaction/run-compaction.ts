@@ -1,0 +1,186 @@
+import { closeSync, createReadStream, openSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
+import { formatInstant } from "../../shared/instant.ts";
+import { compactLtx } from "../../shared/ltx/compactor.ts";
+import { LtxDecoder, type LtxSummary } from "../../shared/ltx/decoder.ts";
+import { openLtx, type OpenLtx } from "../../shared/ltx/open-ltx.ts";
+import { encodeTrailer, LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
+import {
+  OLDEST_METADATA,
+  TIMESTAMP_METADATA,
+  type LtxFileInfo,
+} from "../../shared/replica/list-ltx-files.ts";
+import { formatLtxKey, type LtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { readAt } from "../files/read-at.ts";
+import { readInOrder } from "../restore/read-in-order.ts";
+import { removeFile, writeTemporaryFile } from "../storage/durable-file.ts";
+
+/** All inputs together read ahead by about so much, in bytes. */
+const READ_AHEAD_BYTES = 8 * 1024 * 1024;
+const CHUNK_BYTES_MIN = 16 * 1024;
+const CHUNK_BYTES_MAX = 256 * 1024;
+
+export interface CompactionOptions {
+  readonly replica: Replica;
+  /** The level to be written. */
+  readonly level: number;
+  /** What to merge, in TXID order and without a gap: `planCompaction` chooses it. */
+  readonly files: readonly LtxFileInfo[];
+  /** Where files are put while it runs; nothing stays there. */
+  readonly folder: string;
+  /** Path of a copy on this machine, which spares the read from the store. */
+  readonly localPath?: (file: LtxFileInfo) => string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a compaction put into the store. */
+export interface CompactedFile extends LtxKey {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Stamp of the newest transaction in it, milliseconds since the epoch. */
+  readonly timestampMs: number;
+}
+
+/**
+ * Merges LTX files into one of the level above, and puts it into the store. When this returns, the result
+ * has been decoded whole and found in the store with its last bytes: its sources are replaced.
+ *
+ * @throws {ReplicaError} `OBJECT_MISSING`, `CORRUPT_PAGE` when a source is damaged in the store,
+ *   `STORE_CONFLICT` when another file is under the key, and what the store throws.
+ */
+export async function runCompaction(options: CompactionOptions): Promise<CompactedFile> {
+  const { folder, replica, level, signal } = options;
+  await using cleanup = new AsyncDisposableStack();
+  const sources = await openSources(options, cleanup);
+  const name = join(folder, `compaction-${level}.ltx`);
+  const output = await writeTemporaryFile(name, merge(sources, signal), { signal });
+  cleanup.defer(async () => {
+    await output.handle.close();
+    await removeFile(output.path);
+  });
+  const summary = await verify(output.path);
+  const { header, sizeBytes } = summary;
+  const { minTxid, maxTxid, timestampMs } = header;
+  const key = formatLtxKey(replica, { level, minTxid, maxTxid });
+  const metadata = {
+    [TIMESTAMP_METADATA]: formatInstant(timestampMs),
+    [OLDEST_METADATA]: formatInstant(oldestOf(options.files[0], sources[0])),
+  };
+  try {
+    await replica.store.put(key, createReadStream(output.path, { highWaterMark: 1 << 20 }), {
+      metadata,
+      onlyIf: { absent: true },
+      sizeBytesMax: sizeBytes,
+      signal,
+    });
+  } catch (error) {
+    // It may be there from a run that was killed before it could say so: then it is found below.
+    if (!isReplicaError(error, "STORE_CONFLICT")) throw error;
+  }
+  await confirm(replica, key, summary, signal);
+  return { level, minTxid, maxTxid, key, sizeBytes, timestampMs };
+}
+
+interface Source extends OpenLtx {
+  readonly file: LtxFileInfo;
+}
+
+async function openSources(
+  options: CompactionOptions,
+  cleanup: AsyncDisposableStack,
+): Promise<Source[]> {
+  const { files } = options;
+  const evenly = Math.floor(READ_AHEAD_BYTES / files.length);
+  const chunkBytes = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, evenly));
+  const sources: Source[] = [];
+  for (const file of files) {
+    const path = localCopy(file, options) ?? (await download(file, options, cleanup));
+    const fd = openSync(path, "r");
+    cleanup.defer(() => closeSync(fd));
+    sources.push({ file, ...openLtx(readChunks(fd, chunkBytes)) });
+  }
+  return sources;
+}
+
+/** The local copy, where there is one that decodes as a whole; a damaged one serves nothing. */
+function localCopy(file: LtxFileInfo, { localPath }: CompactionOptions): string | undefined {
+  const path = localPath?.(file);
+  if (path === undefined) return undefined;
+  if (statSync(path, { throwIfNoEntry: false })?.size !== file.sizeBytes) return undefined;
+  const fd = openSync(path, "r");
+  try {
+    const { header, pages } = openLtx(readChunks(fd, CHUNK_BYTES_MAX));
+    while (!pages.next().done);
+    return header.minTxid === file.minTxid && header.maxTxid === file.maxTxid ? path : undefined;
+  } catch (error) {
+    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function download(
+  file: LtxFileInfo,
+  { replica, folder, signal }: CompactionOptions,
+  cleanup: AsyncDisposableStack,
+): Promise<string> {
+  const body = readInOrder(replica.store, file, signal);
+  const name = join(folder, `source-${file.level}-${basename(file.key)}`);
+  const { path, handle } = await writeTemporaryFile(name, body, { signal });
+  cleanup.defer(async () => {
+    await handle.close();
+    await removeFile(path);
+  });
+  return path;
+}
+
+function* readChunks(fd: number, chunkBytes: number): Generator<Uint8Array> {
+  for (let offset = 0; ; offset += chunkBytes) {
+    const chunk = readAt(fd, offset, chunkBytes);
+    if (chunk.length > 0) yield chunk;
+    if (chunk.length < chunkBytes) return;
+  }
+}
+
+async function* merge(
+  sources: readonly Source[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for (const chunk of compactLtx(sources)) {
+    throwIfAborted(signal);
+    yield chunk;
+  }
+}
+
+async function verify(path: string): Promise<LtxSummary> {
+  const decoder = new LtxDecoder();
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES_MAX })) {
+    for (const _ of decoder.push(chunk as Uint8Array));
+  }
+  return decoder.finish();
+}
+
+/** The last bytes hold the checksum of the whole file: what ends with them is our file. */
+async function confirm(
+  { store }: Replica,
+  key: string,
+  { sizeBytes, trailer }: LtxSummary,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const found = await store.get(key, { range: { suffix: LTX_TRAILER_BYTES }, signal });
+  if (!found) {
+    throw new ReplicaError("OBJECT_MISSING", `"${key}" was stored, and is not in the store`);
+  }
+  const isOurs = Buffer.compare(found.bytes, encodeTrailer(trailer)) === 0;
+  if (isOurs && found.totalBytes === sizeBytes) return;
+  throw new ReplicaError(
+    "STORE_CONFLICT",
+    `"${key}" is in the store already with other content: another program compacts this replica; stop one of the two`,
+  );
+}
+
+function oldestOf(file: LtxFileInfo | undefined, source: Source | undefined): number {
+  return file?.oldestAtMs ?? source?.header.timestampMs ?? 0;
+}

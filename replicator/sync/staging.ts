@@ -30,14 +30,18 @@ export class Staging {
     this.#level = join(this.folder, "ltx", "0");
   }
 
-  /** Makes the directory where it is missing, and removes what was never finished. */
+  /** Makes the directory where it is missing. */
   static async open(databasePath: string): Promise<Staging> {
     const staging = new Staging(databasePath);
     await makeFolder(staging.#level);
-    for (const name of await readdir(staging.#level)) {
-      if (name.endsWith(TEMPORARY_SUFFIX)) await removeFile(join(staging.#level, name));
-    }
     return staging;
+  }
+
+  /** Removes what was never finished. Only under the process lock: another replicator may be writing it. */
+  async removeUnfinished(): Promise<void> {
+    for (const name of await readdir(this.#level)) {
+      if (name.endsWith(TEMPORARY_SUFFIX)) await removeFile(join(this.#level, name));
+    }
   }
 
   /** The TXIDs that are staged, ascending. */

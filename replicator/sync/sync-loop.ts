@@ -90,6 +90,7 @@ export class Replication {
     const source = SourceDatabase.open(databasePath);
     const staging = await Staging.open(databasePath);
     const lock = ProcessLock.take(staging.folder);
+    await staging.removeUnfinished();
     source.holdReadLock();
     const { txid, staged, pending, uploaded } = await reconcile(replica, staging);
     const capture = new WalCapture({ source, staging, now, txid });

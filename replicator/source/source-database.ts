@@ -33,6 +33,7 @@ export class SourceDatabase {
   #reader: DatabaseSync;
   /** Takes that over, so that there is no moment without it. */
   #nextReader: DatabaseSync;
+  #framesAtLock = 0;
   readonly #writer: DatabaseSync;
   readonly #checkpointer: PassiveCheckpointer;
 
@@ -67,6 +68,15 @@ export class SourceDatabase {
    */
   holdReadLock(): void {
     beginReading(this.#reader);
+    this.#framesAtLock = countFrames(this.#nextReader);
+  }
+
+  /**
+   * Committed frames in the log when the read lock was taken or moved last. Only a log that ended there,
+   * with all of it in the database file, can have been begun anew since.
+   */
+  get framesAtLock(): number {
+    return this.#framesAtLock;
   }
 
   releaseReadLock(): void {
@@ -83,6 +93,7 @@ export class SourceDatabase {
     beginReading(this.#nextReader);
     this.#reader.exec("ROLLBACK");
     [this.#reader, this.#nextReader] = [this.#nextReader, this.#reader];
+    this.#framesAtLock = countFrames(this.#nextReader);
   }
 
   /**
@@ -183,6 +194,11 @@ function describe<Result>(path: string, run: () => Result): Result {
 function beginReading(connection: DatabaseSync): void {
   connection.exec("BEGIN");
   connection.prepare("SELECT 1 FROM sqlite_schema").get();
+}
+
+/** What SQLite itself says, which is asked after the lock is held: what is committed later does no harm. */
+function countFrames(connection: DatabaseSync): number {
+  return Number(connection.prepare("PRAGMA wal_checkpoint(NOOP)").get()?.["log"]);
 }
 
 function connect(path: string, timeout = BUSY_TIMEOUT_MS): DatabaseSync {

@@ -10,12 +10,14 @@ export type CapturePosition = WalPosition | "no-log" | undefined;
 export interface CaptureState {
   readonly position: CapturePosition;
   /**
-   * All that was in the log when the read lock was taken has been read. Until then the log may be begun
-   * anew over commits that nobody has read.
+   * What was read ends where the log ended when the read lock was taken or moved last. Only then was it
+   * all of the log, and nothing but committed transactions, if the log has been begun anew since.
    */
-  readonly isCaughtUp: boolean;
+  readonly isEndOfLockedLog: boolean;
   /** The log's header now; undefined when there is no log, or it is being begun at this moment. */
   readonly header: WalHeader | undefined;
+  /** Says whether the last transaction before `position` still stands in the log. */
+  readonly hasLastTransaction: () => boolean;
   /** Says whether the old log's chain goes on behind `position`: commits that were never read. */
   readonly hasUnreadFrames: () => boolean;
 }
@@ -36,15 +38,16 @@ export function decideCapture(state: CaptureState): CaptureDecision {
   }
   if (!header) return { kind: "nothing" };
   if (position === "no-log") return { kind: "incremental", from: walStart(header) };
-  if (isSameWal(header, position.header)) return { kind: "incremental", from: position };
-  if (!state.isCaughtUp) {
-    return { kind: "full", reason: "the log was begun anew while it was caught up with" };
+  if (isSameWal(header, position.header)) {
+    return state.hasLastTransaction()
+      ? { kind: "incremental", from: position }
+      : { kind: "full", reason: "a commit was taken back after it had been read" };
   }
   if (header.checkpointSequence !== position.header.checkpointSequence + 1) {
     return { kind: "full", reason: "the log was begun anew more than once" };
   }
-  if (state.hasUnreadFrames()) {
-    return { kind: "full", reason: "the log was begun anew before all of it was read" };
+  if (!state.isEndOfLockedLog || state.hasUnreadFrames()) {
+    return { kind: "full", reason: "the log was begun anew before exactly all of it was read" };
   }
   return { kind: "incremental", from: walStart(header) };
 }

@@ -104,7 +104,6 @@ export class Replication {
     if (point) {
       capture.resume(point);
       await replication.#captureWhatIsThere();
-      capture.caughtUp();
     }
     onEvent({
       event: "started",

@@ -5,9 +5,11 @@ import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
 import {
+  hasLastTransaction,
   hasWalFrames,
   readWalBatch,
   WalFile,
+  walFrameCount,
   walStart,
   type WalPosition,
 } from "../wal/wal-reader.ts";
@@ -52,7 +54,6 @@ export class WalCapture {
   readonly #now: () => number;
   #txid: Txid | undefined;
   #commit = 0;
-  #isCaughtUp = true;
   #position: CapturePosition;
 
   constructor({ source, staging, now, txid }: WalCaptureOptions) {
@@ -107,9 +108,15 @@ export class WalCapture {
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
     const { txid, ltx, batch } = next;
-    const staged = await this.#stage(txid, encodeInPieces(ltx));
-    this.#take(txid, batch.commit, batch.end);
-    return { ...staged, imageReason: undefined };
+    const isUndisturbed = () => isSameHeader(batch.end.header, this.#currentHeader());
+    try {
+      const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
+      this.#take(txid, batch.commit, batch.end);
+      return { ...staged, imageReason: undefined };
+    } catch (error) {
+      if (!(error instanceof DisturbedError)) throw error;
+      return await this.#captureImage("the log was begun anew while it was read");
+    }
   }
 
   /**
@@ -149,8 +156,9 @@ export class WalCapture {
     if (header) this.#refuseOtherPageSize(header);
     return decideCapture({
       position: this.#position,
-      isCaughtUp: this.#isCaughtUp,
+      isEndOfLockedLog: this.#isEndOfLockedLog(),
       header,
+      hasLastTransaction: () => hasLastTransactionNow(wal, this.#position),
       hasUnreadFrames: () => hasFramesBehind(wal, this.#position),
     });
   }
@@ -167,19 +175,15 @@ export class WalCapture {
     return { txid, ltx, batch };
   }
 
-  /**
-   * Goes on in the log where a staged file ended; without this the next file holds the whole database.
-   * Until `caughtUp` is called, a log that is begun anew means the whole database too.
-   */
+  #isEndOfLockedLog(): boolean {
+    const position = this.#position;
+    return typeof position === "object" && walFrameCount(position) === this.#source.framesAtLock;
+  }
+
+  /** Goes on in the log where a staged file ended; without this the next file holds the whole database. */
   resume({ commit, position }: ResumePoint): void {
     this.#commit = commit;
     this.#position = position;
-    this.#isCaughtUp = false;
-  }
-
-  /** Says that all that was in the log when the read lock was taken has been captured. */
-  caughtUp(): void {
-    this.#isCaughtUp = true;
   }
 
   async #captureImage(reason: string): Promise<StagedFile> {
@@ -255,6 +259,12 @@ export class WalCapture {
 
 function isSameHeader(a: WalHeader | undefined, b: WalHeader | undefined): boolean {
   return a && b ? isSameWal(a, b) : a === b;
+}
+
+function hasLastTransactionNow(wal: WalFile | undefined, position: CapturePosition): boolean {
+  if (!wal || typeof position !== "object") return false;
+  // A log that is begun anew at this very moment took nothing back: the next look will see what it is.
+  return hasLastTransaction(wal, position) || !isSameHeader(position.header, wal.header());
 }
 
 function hasFramesBehind(wal: WalFile | undefined, position: CapturePosition): boolean {

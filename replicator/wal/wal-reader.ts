@@ -11,6 +11,13 @@ import {
 /** Read at a time, in bytes, rounded to whole frames. */
 const CHUNK_BYTES = 1024 * 1024;
 
+/** One frame, to be known again. */
+interface FrameMark {
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly checksum: WalChecksum;
+}
+
 /** A place in one beginning of the log, right behind a commit frame or the header. */
 export interface WalPosition {
   readonly header: WalHeader;
@@ -18,6 +25,8 @@ export interface WalPosition {
   readonly offset: number;
   /** The chain's checksum at that place. */
   readonly checksum: WalChecksum;
+  /** The first frame of the last transaction before that place. None right behind the header. */
+  readonly lastTransaction?: FrameMark | undefined;
 }
 
 /** What a stretch of the log commits. */
@@ -66,6 +75,31 @@ export function walStart(header: WalHeader): WalPosition {
   return { header, offset: WAL_HEADER_BYTES, checksum: header.checksum };
 }
 
+/** Frames between the header and `position`. */
+export function walFrameCount({ header, offset }: WalPosition): number {
+  return (offset - WAL_HEADER_BYTES) / walFrameBytes(header);
+}
+
+/**
+ * Says whether the last transaction before `position` still stands in the log. A commit is in the file
+ * a moment before it counts. Where the application dies in that moment, or its disk fails, the next
+ * transaction is written over it: from its first frame on, and not always as far as its last.
+ */
+export function hasLastTransaction(file: WalFile, position: WalPosition): boolean {
+  const { header, lastTransaction } = position;
+  if (!lastTransaction) return true;
+  const frame = file.read(lastTransaction.offset, WAL_FRAME_HEADER_BYTES);
+  if (frame.length < WAL_FRAME_HEADER_BYTES) return false;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const [s0, s1] = lastTransaction.checksum;
+  return (
+    view.getUint32(8) === header.salt1 &&
+    view.getUint32(12) === header.salt2 &&
+    view.getUint32(16) === s0 &&
+    view.getUint32(20) === s1
+  );
+}
+
 function walFrameBytes({ pageSize }: WalHeader): number {
   return WAL_FRAME_HEADER_BYTES + pageSize;
 }
@@ -88,6 +122,7 @@ export function readWalBatch(
   const framesAChunk = Math.max(1, Math.floor(CHUNK_BYTES / frameBytes));
   const pages = new Map<number, number>();
   const transaction = new Map<number, number>();
+  let lastTransaction: FrameMark | undefined;
   let end = start;
   let commit = 0;
   let { offset, checksum } = start;
@@ -100,13 +135,14 @@ export function readWalBatch(
       const read = readFrame(frame, header, checksum);
       if (!read) return finish();
       ({ checksum } = read);
+      if (transaction.size === 0) lastTransaction = { offset, checksum };
       transaction.set(read.pgno, offset + WAL_FRAME_HEADER_BYTES);
       offset += frameBytes;
       if (read.commit === 0) continue;
       for (const [pgno, place] of transaction) pages.set(pgno, place);
       transaction.clear();
       ({ commit } = read);
-      end = { header, offset, checksum };
+      end = { header, offset, checksum, lastTransaction };
       if (offset - start.offset >= bytesMax) return finish();
     }
     if (frames < framesAChunk) return finish();

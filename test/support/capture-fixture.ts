@@ -14,6 +14,12 @@ import { formatLtxKey } from "../../shared/replica/ltx-key.ts";
 import { concatBytes } from "./ltx-fixtures.ts";
 import { replicaIn } from "./replica-fixtures.ts";
 
+export interface StartOptions {
+  readonly replica?: Replica;
+  /** Called for each file, when its pages are known and not yet read. */
+  readonly now?: () => number;
+}
+
 export class CaptureFixture implements Disposable {
   readonly source: SourceDatabase;
   readonly staging: Staging;
@@ -37,18 +43,17 @@ export class CaptureFixture implements Disposable {
   /** Takes up `path` as a start of the replicator does. */
   static async start(
     path: string,
-    replica = replicaIn(new MemoryStore()),
+    { replica = replicaIn(new MemoryStore()), now = () => 1_700_000_000_000 }: StartOptions = {},
   ): Promise<CaptureFixture> {
     const source = SourceDatabase.open(path);
     const staging = await Staging.open(path);
     source.holdReadLock();
     const { txid, staged } = await reconcile(replica, staging);
-    const capture = new WalCapture({ source, staging, now: () => 1_700_000_000_000, txid });
+    const capture = new WalCapture({ source, staging, now, txid });
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
       while (await capture.capture());
-      capture.caughtUp();
     }
     const isResumed = point !== undefined;
     return new CaptureFixture({ source, staging, capture, replica, isResumed });

@@ -1,5 +1,5 @@
 /** Write-ahead logs that the real SQLite wrote, and doctored ones whose checksums fit all the same. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -85,4 +85,26 @@ export function sumWords([start0, start1]: Sums, bytes: Uint8Array, isBigEndian:
 function writeSums(bytes: Buffer, offset: number, [s0, s1]: Sums): void {
   bytes.writeUInt32BE(Number(s0), offset);
   bytes.writeUInt32BE(Number(s1), offset + 4);
+}
+
+/**
+ * Adds a whole transaction behind the log's last commit: one frame a page, all with the same byte. It
+ * is what an application leaves that dies, or fails, between writing its commit and saying so in the
+ * log's index: for SQLite it was never committed, and the next transaction is written over it.
+ */
+export function appendUnacknowledgedCommit(path: string, pgnos: readonly number[]): void {
+  const log = readFileSync(path);
+  const pageSize = log.readUInt32BE(8);
+  const pageCount = log.readUInt32BE(log.length - pageSize - FRAME_HEADER_BYTES + 4);
+  const frames = pgnos.map((pgno, index) => {
+    const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageSize, 0xee);
+    frame.writeUInt32BE(pgno, 0);
+    frame.writeUInt32BE(index === pgnos.length - 1 ? pageCount : 0, 4);
+    log.copy(frame, 8, 16, 24);
+    return frame;
+  });
+  const whole = withChecksums(Buffer.concat([log, ...frames]), pageSize, false);
+  const fd = openSync(path, "r+");
+  writeSync(fd, whole, log.length, whole.length - log.length, log.length);
+  closeSync(fd);
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { decideCapture, type CapturePosition } from "../../../replicator/sync/decide-capture.ts";
 import type { WalHeader } from "../../../replicator/wal/wal-header.ts";
 
@@ -25,20 +25,25 @@ function decide(state: {
   position: CapturePosition;
   header: WalHeader | undefined;
   unread?: boolean;
-  isCaughtUp?: boolean;
+  isEndOfLockedLog?: boolean;
+  isTakenBack?: boolean;
 }) {
-  const { position, header, unread = false, isCaughtUp = true } = state;
-  return decideCapture({ position, header, isCaughtUp, hasUnreadFrames: () => unread });
+  const { position, header, unread = false, isEndOfLockedLog = true, isTakenBack = false } = state;
+  return decideCapture({
+    position,
+    header,
+    isEndOfLockedLog,
+    hasLastTransaction: () => !isTakenBack,
+    hasUnreadFrames: () => unread,
+  });
 }
 
 describe("decideCapture", () => {
-  it("goes on where it stopped while the log is the same, and looks at no frame for that", () => {
-    const hasUnreadFrames = vi.fn(() => true);
-    for (const isCaughtUp of [true, false]) {
-      const state = { position, header: { ...header }, isCaughtUp, hasUnreadFrames };
-      expect(decideCapture(state)).toEqual({ kind: "incremental", from: position });
+  it("goes on where it stopped while the log is the same", () => {
+    for (const isEndOfLockedLog of [true, false]) {
+      const state = { position, header: { ...header }, unread: true, isEndOfLockedLog };
+      expect(decide(state)).toEqual({ kind: "incremental", from: position });
     }
-    expect(hasUnreadFrames).not.toHaveBeenCalled();
   });
 
   it("reads a log from its start when there was none before", () => {
@@ -72,12 +77,17 @@ describe("decideCapture", () => {
     [
       "the log was begun anew before its last commits were read: Litestream's known hole",
       { position, header: anew, unread: true },
-      "before all of it was read",
+      "before exactly all of it was read",
     ],
     [
-      "the log was begun anew before it was caught up with",
-      { position, header: anew, isCaughtUp: false },
-      "while it was caught up with",
+      "the log was begun anew, and had another end than what was read",
+      { position, header: anew, isEndOfLockedLog: false },
+      "before exactly all of it was read",
+    ],
+    [
+      "the last commit that was read is no longer in the log",
+      { position, header, isTakenBack: true },
+      "taken back",
     ],
     [
       "the log was begun anew twice",

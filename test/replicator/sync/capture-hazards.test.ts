@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { CaptureFixture } from "../../support/capture-fixture.ts";
+import {
+  createLiveDatabase,
+  differingPages,
+  imageNow,
+  type LiveDatabase,
+} from "../../support/live-database.ts";
+import { appendUnacknowledgedCommit } from "../../support/wal-images.ts";
+
+const insert = (bytes: number) => `INSERT INTO t (body) VALUES (randomblob(${bytes}))`;
+
+async function expectEqual(fixture: CaptureFixture): Promise<void> {
+  const { source } = fixture;
+  expect(differingPages(await fixture.merged(), imageNow(source), source.pageSize)).toEqual([]);
+}
+
+/** A database of 20 pages, captured, with a log that can take more. */
+async function captured(live: LiveDatabase): Promise<CaptureFixture> {
+  const fixture = await CaptureFixture.start(live.path);
+  live.exec(insert(9_000));
+  await fixture.captureAll();
+  return fixture;
+}
+
+describe("WalCapture, when the log is begun anew while it is read", () => {
+  it("throws away what it read, and ships the whole database", async () => {
+    using live = createLiveDatabase();
+    const { replica } = await (async () => {
+      using first = await captured(live);
+      await first.upload();
+      return first;
+    })();
+    live.exec(`${insert(3_000)}; PRAGMA wal_checkpoint(PASSIVE)`);
+    // All of the log is in the database file, so the next commit is written over it: in this moment.
+    let calls = 0;
+    const now = () => {
+      if (calls++ === 0) live.exec(insert(9_000));
+      return 1_700_000_000_000;
+    };
+    using second = await CaptureFixture.start(live.path, { replica, now });
+    await second.captureAll();
+    expect(calls).toBe(2);
+    const newest = (await second.staging.txids()).at(-1)!;
+    const { header, pages } = await second.decode(newest);
+    expect(newest).toBe(2n);
+    expect(pages).toHaveLength(header.commit);
+    await expectEqual(second);
+  });
+});
+
+describe("WalCapture, when an application dies before its commit counts", () => {
+  it("ships the whole database once the next transaction is written over it", async () => {
+    using live = createLiveDatabase();
+    using fixture = await captured(live);
+    appendUnacknowledgedCommit(fixture.source.walPath, [4, 5, 6]);
+    expect(await fixture.captureAll()).toHaveLength(1);
+    // One frame: those behind it are still the dead one's.
+    live.exec("UPDATE t SET body = x'01' WHERE id = 99; PRAGMA user_version = 1");
+    const files = await fixture.captureAll();
+    expect(files).toMatchObject([{ imageReason: expect.stringContaining("taken back") }]);
+    await expectEqual(fixture);
+    live.exec(insert(5_000));
+    expect(await fixture.captureAll()).toMatchObject([{ imageReason: undefined }]);
+    await expectEqual(fixture);
+  });
+
+  it("ships the whole database when the log is begun anew instead", async () => {
+    using live = createLiveDatabase();
+    using fixture = await captured(live);
+    appendUnacknowledgedCommit(fixture.source.walPath, [4, 5, 6]);
+    await fixture.checkpoint();
+    live.exec("PRAGMA user_version = 1");
+    const files = await fixture.captureAll();
+    expect(files).toMatchObject([{ imageReason: expect.any(String) }]);
+    await expectEqual(fixture);
+  });
+
+  it("takes no ordinary commit for one, whoever checkpoints", async () => {
+    using live = createLiveDatabase();
+    using fixture = await captured(live);
+    for (let round = 0; round < 8; round++) {
+      live.exec(insert(300 * round));
+      live.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      live.exec("PRAGMA user_version = 3");
+      if (round % 3 === 1) await fixture.checkpoint();
+      for (const { imageReason } of await fixture.captureAll()) expect(imageReason).toBeUndefined();
+    }
+    await expectEqual(fixture);
+  });
+});

@@ -15,7 +15,7 @@ import { concatBytes } from "./ltx-fixtures.ts";
 import { replicaIn } from "./replica-fixtures.ts";
 
 export interface StartOptions {
-  readonly replica?: Replica;
+  readonly replica?: Replica | undefined;
   /** Called for each file, when its pages are known and not yet read. */
   readonly now?: () => number;
 }

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { LEVEL_MAX } from "../../shared/limits.ts";
 import { LtxDecoder, type LtxPage } from "../../shared/ltx/decoder.ts";
-import { LTX_HEADER_BYTES, type LtxHeader } from "../../shared/ltx/header.ts";
+import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../../shared/ltx/header.ts";
 import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
@@ -23,21 +23,31 @@ export interface StartingPoint {
   readonly uploaded: Txid | undefined;
 }
 
+export interface ReconcileOptions {
+  readonly staging: Staging;
+  /** The database as it is now. */
+  readonly source: Pick<SourceDatabase, "path" | "pageSize">;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Compares the staging directory with the store.
  *
  * The store has the last word: what is staged goes on only where it is shown to be the same history.
  * Otherwise it is removed, and the database is shipped whole as the TXID after the store's newest.
+ *
+ * @throws {ReplicaError} `SOURCE_INVALID` when the store's files have pages of another size.
  */
 export async function reconcile(
   replica: Replica,
-  staging: Staging,
-  signal?: AbortSignal,
+  options: ReconcileOptions,
 ): Promise<StartingPoint> {
+  const { staging, signal } = options;
   const local = await staging.txids();
   const newest = local.at(-1);
   const remote = await newestRemote(replica, newest, signal);
-  const pending = await pendingFiles(replica, staging, local, remote, signal);
+  if (remote) await refuseOtherPageSize(replica, remote, options);
+  const pending = await pendingFiles(replica, local, remote, options);
   const uploaded = remote?.maxTxid;
   if (pending && newest !== undefined) {
     // What lies before the newest that is uploaded serves nothing any more.
@@ -81,24 +91,46 @@ async function lastOf(
   return last;
 }
 
+async function refuseOtherPageSize(
+  { store }: Replica,
+  { key }: LtxFileInfo,
+  { source, signal }: ReconcileOptions,
+): Promise<void> {
+  const range = { offset: 0, length: LTX_HEADER_BYTES };
+  const head = (await store.get(key, { range, signal }))?.bytes;
+  // A damaged file is for whoever reads the replica; it does not keep the database from being shipped.
+  const header = head && (await unlessDamaged(() => decodeHeader(head)));
+  if (!header || header.pageSize === source.pageSize) return;
+  throw new ReplicaError(
+    "SOURCE_INVALID",
+    `${source.path} has pages of ${source.pageSize} bytes now, the files in the store have ${header.pageSize}: LTX files of two page sizes cannot be merged, so replicate to a new path`,
+  );
+}
+
 /**
  * The staged files that are still to be uploaded; undefined when what is staged is not shown to
- * continue what the store has.
+ * continue what the store has, or is damaged.
  */
 async function pendingFiles(
   replica: Replica,
-  staging: Staging,
   local: readonly Txid[],
   remote: LtxFileInfo | undefined,
-  signal: AbortSignal | undefined,
+  { staging, source, signal }: ReconcileOptions,
 ): Promise<Txid[] | undefined> {
   const isGapless = local.every((txid, index) => index === 0 || txid === local[index - 1] + 1n);
   if (!isGapless) return undefined;
-  if (!remote) return local[0] === 1n ? [...local] : undefined;
+  const ifSound = async (pending: Txid[]) => {
+    for (const txid of pending) {
+      const header = await unlessDamaged(() => readStaged(staging, txid));
+      if (header?.pageSize !== source.pageSize) return undefined;
+    }
+    return pending;
+  };
+  if (!remote) return local[0] === 1n ? await ifSound([...local]) : undefined;
   const shared = local.find((txid) => txid === remote.maxTxid);
   if (shared === undefined || remote.level !== 0) return undefined;
   if (!(await isSameFile(replica, staging, shared, signal))) return undefined;
-  return local.filter((txid) => txid > shared);
+  return await ifSound(local.filter((txid) => txid > shared));
 }
 
 /**
@@ -144,13 +176,11 @@ export async function findResumePoint(
   const walHeader = wal?.header();
   if (!wal || !walHeader) return undefined;
   const pages = new Map<number, Uint8Array>();
-  let header: LtxHeader;
-  try {
-    header = await readStaged(staging, txid, pages);
-  } catch (error) {
-    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
-    throw error;
-  }
+  const keep = ({ pgno, data }: LtxPage) => {
+    if (pages.size < KEPT_PAGES_MAX) pages.set(pgno, data);
+  };
+  const header = await unlessDamaged(() => readStaged(staging, txid, keep));
+  if (!header) return undefined;
   const { walOffset, walSize, walSalt1, walSalt2, commit, pageSize } = header;
   const isSameLog = walSalt1 === walHeader.salt1 && walSalt2 === walHeader.salt2;
   if (!isSameLog || walSize === 0 || pageSize !== source.pageSize) return undefined;
@@ -172,19 +202,29 @@ export async function findResumePoint(
 /** A full image is verified as a whole, but not kept: its pages are those of the database. */
 const KEPT_PAGES_MAX = 20_000;
 
+/** Reads a staged file to its end, with every check. */
 async function readStaged(
   staging: Staging,
   txid: Txid,
-  pages: Map<number, Uint8Array>,
+  onPage: (page: LtxPage) => void = () => undefined,
 ): Promise<LtxHeader> {
   const decoder = new LtxDecoder();
-  const keep = ({ pgno, data }: LtxPage) => {
-    if (pages.size < KEPT_PAGES_MAX) pages.set(pgno, data);
-  };
   for await (const chunk of createReadStream(staging.pathOf(txid))) {
-    for (const page of decoder.push(chunk as Uint8Array)) keep(page);
+    for (const page of decoder.push(chunk as Uint8Array)) onPage(page);
   }
   const { header } = decoder.finish();
   if (header.minTxid === txid && header.maxTxid === txid) return header;
   throw new ReplicaError("CORRUPT_PAGE", "a staged file holds another TXID than its name says");
+}
+
+/** Undefined where `read` finds damage. */
+async function unlessDamaged<Result>(
+  read: () => Result | Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
+    throw error;
+  }
 }

@@ -92,7 +92,7 @@ export class Replication {
     const lock = ProcessLock.take(staging.folder);
     await staging.removeUnfinished();
     source.holdReadLock();
-    const { txid, staged, pending, uploaded } = await reconcile(replica, staging);
+    const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
     const capture = new WalCapture({ source, staging, now, txid });
     const wakeup = new Wakeup();
     const onUploaded = () => wakeup.notify();

@@ -48,7 +48,7 @@ export class CaptureFixture implements Disposable {
     const source = SourceDatabase.open(path);
     const staging = await Staging.open(path);
     source.holdReadLock();
-    const { txid, staged } = await reconcile(replica, staging);
+    const { txid, staged } = await reconcile(replica, { staging, source });
     const capture = new WalCapture({ source, staging, now, txid });
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {

@@ -59,6 +59,7 @@ export class Checkpoints {
     const { source, capture, captureWhatIsThere } = this.#parts;
     const restFrames = Math.ceil(REST_BYTES_MAX / source.pageSize);
     for (let pass = 0; pass < PASSES_MAX; pass++) {
+      capture.noticeNewLog();
       source.advanceReadLock();
       await source.checkpointPassive();
       if (!capture.hasFrames(restFrames)) {

@@ -175,6 +175,17 @@ export class WalCapture {
     return { txid, ltx, batch };
   }
 
+  /**
+   * Takes note of a log that was begun anew. To be called before the read lock is moved: afterwards
+   * nothing shows any more that the old log had been read to its end.
+   */
+  noticeNewLog(): void {
+    using wal = WalFile.open(this.#source.walPath);
+    const decision = this.#decide(wal);
+    if (decision.kind === "incremental") this.#position = decision.from;
+    if (decision.kind === "full") this.#position = undefined;
+  }
+
   #isEndOfLockedLog(): boolean {
     const position = this.#position;
     return typeof position === "object" && walFrameCount(position) === this.#source.framesAtLock;

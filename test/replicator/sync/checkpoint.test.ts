@@ -6,6 +6,7 @@ import { CaptureFixture } from "../../support/capture-fixture.ts";
 import {
   createLiveDatabase,
   differingPages,
+  imageNow,
   type LiveDatabase,
 } from "../../support/live-database.ts";
 

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { requireToken } from "../../worker/auth/bearer.ts";
 import { call, callWith } from "../support/workerd/api.ts";
 import { putReplica } from "../support/workerd/replica.ts";
 
@@ -48,6 +49,16 @@ describe("the token", () => {
       expect(await response.json()).toMatchObject({ code });
     }
   });
+
+  it.each(["p@ss:word!", "two words", "abc$def", "a,b;c"])(
+    "may be chosen freely: %s",
+    async (token) => {
+      await expect(requireToken(`Bearer ${token}`, token)).resolves.toBeUndefined();
+      await expect(requireToken(`Bearer ${token}x`, token)).rejects.toMatchObject({
+        code: "TOKEN_INVALID",
+      });
+    },
+  );
 
   it("is not taken from the query string, a cookie or a path", async () => {
     for (const [path, headers] of [

@@ -5,7 +5,7 @@ import { Engine, getEngine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
 import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
 import { changedBuild } from "./support-engine/changed-build.ts";
-import { database, request, slowSource } from "./support-engine/sources.ts";
+import { database, LIMITS, request, slowSource } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
 const small = database("512-byte pages");
@@ -123,5 +123,31 @@ describe("an exception that SQLite did not raise", () => {
     gate.resolve();
     await besideFails;
     expect(engine.stats()).toMatchObject({ ...IDLE, retired: 1, idleConnections: 1 });
+  });
+});
+
+describe("a check of the database", () => {
+  const checks = [
+    "PRAGMA integrity_check",
+    "PRAGMA quick_check",
+    "SELECT count(*) FROM pragma_integrity_check",
+  ];
+
+  it.each(checks)("says nothing of a database that could not be read: %s", async (sql) => {
+    const source = slowSource(main, (pgno) =>
+      pgno >= 6
+        ? Promise.reject(new ReplicaError("R2_ERROR", "the bucket does not answer"))
+        : Promise.resolve(),
+    );
+    const query = request({ source, sourceKey: `away ${sql}`, sql });
+    await expect(runQuery(await getEngine(), query)).rejects.toMatchObject({ code: "R2_ERROR" });
+  });
+
+  it.each(checks)("says nothing of what its reads did not reach: %s", async (sql) => {
+    const limits = { ...LIMITS, faultsMax: 5 };
+    const query = request({ source: slowSource(main), sourceKey: `few ${sql}`, sql, limits });
+    await expect(runQuery(await getEngine(), query)).rejects.toMatchObject({
+      code: "FAULT_BUDGET",
+    });
   });
 });

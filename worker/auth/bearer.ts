@@ -1,6 +1,7 @@
 import { ReplicaError } from "../../shared/errors.ts";
 
-const CREDENTIALS = /^Bearer +([\w.~+/=-]+)$/i;
+/** Whatever stands behind the word: whoever chooses a token may use any character. */
+const CREDENTIALS = /^Bearer +(.+)$/i;
 
 /**
  * Lets a request pass that carries the Worker's token.

@@ -44,6 +44,8 @@ class Execution {
       bindArgs(this.#live.sqlite, statement, this.#request.args);
       const columns = this.#columns(statement);
       const { rows, truncated } = await this.#step(statement, columns.length);
+      // PRAGMA integrity_check makes rows of pages that it cannot read: they say nothing of the database.
+      if (this.#query.failure !== undefined) throw this.#query.failure.error;
       const vmSteps = this.#live.sqlite.stepsUsed(this.#connection.db);
       return { columns, rows, truncated, deterministic: this.#query.deterministic, vmSteps };
     } finally {

@@ -9,7 +9,7 @@ export interface CompactionState {
   readonly newestTxid: Txid | undefined;
   /** The files of the level below it, in any order. */
   readonly sources: readonly LtxFileInfo[];
-  /** The newest TXIDs of the snapshots at level 9: from behind one of them a level may begin anew. */
+  /** The newest TXIDs of files elsewhere that hold the whole database: a level may begin anew behind one of them. */
   readonly snapshots: readonly Txid[];
 }
 
@@ -23,7 +23,10 @@ export type CompactionPlan =
 /**
  * Chooses what a compaction merges: all that the level below holds beyond `newestTxid`, up to the first
  * gap. It never passes over a gap, because then nobody would see it any more. Where a snapshot covers
- * what is missing, the level goes on right behind the snapshot: a restore begins there.
+ * what is missing, the level goes on behind it: a restore begins there.
+ *
+ * A file that begins at TXID 1 holds the whole database. It is a snapshot wherever it stands, and is not
+ * merged: the database would be written once more for each level.
  */
 export function planCompaction({
   newestTxid,
@@ -31,12 +34,14 @@ export function planCompaction({
   snapshots,
 }: CompactionState): CompactionPlan {
   const newer = sources
+    .filter(({ minTxid }) => minTxid > 1n)
     .filter(({ maxTxid }) => newestTxid === undefined || maxTxid > newestTxid)
     .toSorted(byTxid);
   const first = newer[0];
   if (!first) return { kind: "nothing" };
-  if (first.minTxid <= (newestTxid ?? 0n) + 1n) return merge(newer);
-  const isCovered = snapshots.some((maxTxid) => maxTxid + 1n >= first.minTxid);
+  if (newestTxid !== undefined && first.minTxid <= newestTxid + 1n) return merge(newer);
+  const bases = sources.filter(({ minTxid }) => minTxid === 1n).map(({ maxTxid }) => maxTxid);
+  const isCovered = [...snapshots, ...bases].some((maxTxid) => maxTxid + 1n >= first.minTxid);
   if (isCovered) return merge(newer);
   return { kind: "gap", after: newestTxid, before: first.minTxid };
 }

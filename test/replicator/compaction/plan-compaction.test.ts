@@ -28,7 +28,10 @@ describe("planCompaction", () => {
   it.each([
     ["nothing where nothing is", undefined, [], [], "nothing"],
     ["nothing where all is merged", 3, [file(2), file(3)], [], "nothing"],
-    ["all files of an empty level", undefined, [file(1), file(2)], [], "L0[1] L0[2]"],
+    ["no whole database", undefined, [file(1)], [], "nothing"],
+    ["what follows it in an empty level", undefined, [file(1), file(2)], [], "L0[2]"],
+    ["what follows it after a gap", 3, [file(1, 9), file(10)], [], "L0[10]"],
+    ["what follows a snapshot", undefined, [file(2), file(3)], [1], "L0[2] L0[3]"],
     ["only what is new", 2, [file(1), file(2), file(3), file(4)], [], "L0[3] L0[4]"],
     ["files in any order", 1, [file(4), file(2), file(3)], [], "L0[2] L0[3] L0[4]"],
     ["a file that straddles the seam", 5, [file(4, 7), file(8)], [], "L0[4-7] L0[8]"],
@@ -44,27 +47,27 @@ describe("planCompaction", () => {
   });
 
   it("takes a bounded number of files, the oldest first", () => {
-    const sources = Array.from({ length: COMPACTION_FILES_MAX + 10 }, (_, i) => file(i + 1));
-    const plan = planCompaction({ newestTxid: undefined, sources, snapshots: [] });
+    const sources = Array.from({ length: COMPACTION_FILES_MAX + 10 }, (_, i) => file(i + 2));
+    const plan = planCompaction({ newestTxid: txid(1), sources, snapshots: [] });
     expect(plan.kind === "merge" && plan.files.length).toBe(COMPACTION_FILES_MAX);
-    expect(plan.kind === "merge" && plan.files.at(-1)?.maxTxid).toBe(BigInt(COMPACTION_FILES_MAX));
+    expect(plan.kind === "merge" && plan.files[0].minTxid).toBe(2n);
   });
 
   it("never leaves a TXID out, and always goes on, whatever files there are", () => {
-    const range = fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 8 }));
-    const newestTxid = fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined });
+    const range = fc.tuple(fc.integer({ min: 2, max: 30 }), fc.integer({ min: 0, max: 8 }));
+    const newestTxid = fc.integer({ min: 1, max: 20 });
     fc.assert(
       fc.property(fc.array(range), newestTxid, (ranges, newest) => {
         const sources = ranges.map(([min, length]) => file(min, min + length));
         const plan = planCompaction({
-          newestTxid: newest === undefined ? undefined : txid(newest),
+          newestTxid: txid(newest),
           sources,
           snapshots: [],
         });
-        const isNews = sources.some(({ maxTxid }) => maxTxid > BigInt(newest ?? 0));
+        const isNews = sources.some(({ maxTxid }) => maxTxid > BigInt(newest));
         expect(plan.kind !== "nothing").toBe(isNews);
         if (plan.kind !== "merge") return;
-        let reached = BigInt(newest ?? 0);
+        let reached = BigInt(newest);
         for (const { minTxid, maxTxid } of plan.files) {
           expect(minTxid).toBeLessThanOrEqual(reached + 1n);
           expect(maxTxid).toBeGreaterThan(reached);

@@ -65,6 +65,9 @@ function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): v
       return printNotice(
         `the store does not take TXIDs: ${event.message}. ${event.waiting} wait in the staging directory; next try in ${event.retry_ms} ms`,
       );
+    case "compaction-failed":
+      return printNotice(`level ${event.level} could not be written: ${event.message}`);
+    case "compacted":
     case "checkpointed":
       return undefined;
     case "stopped":

@@ -1,7 +1,9 @@
 import { closeSync, createReadStream, openSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
-import { formatInstant } from "../../shared/instant.ts";
+import { assert } from "../../shared/assert.ts";
+import { formatInstant, parseInstant } from "../../shared/instant.ts";
+import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { compactLtx } from "../../shared/ltx/compactor.ts";
 import { LtxDecoder, type LtxSummary } from "../../shared/ltx/decoder.ts";
 import { openLtx, type OpenLtx } from "../../shared/ltx/open-ltx.ts";
@@ -30,7 +32,7 @@ export interface CompactionOptions {
   /** Where files are put while it runs; nothing stays there. */
   readonly folder: string;
   /** Path of a copy on this machine, which spares the read from the store. */
-  readonly localPath?: (file: LtxFileInfo) => string | undefined;
+  readonly localPath?: ((file: LtxFileInfo) => string | undefined) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,6 +52,16 @@ export interface CompactedFile extends LtxKey {
  *   `STORE_CONFLICT` when another file is under the key, and what the store throws.
  */
 export async function runCompaction(options: CompactionOptions): Promise<CompactedFile> {
+  try {
+    return await compact(options);
+  } catch (error) {
+    if (!options.localPath || !isReplicaError(error, "CORRUPT_PAGE")) throw error;
+    // It may be a copy that is damaged: what counts is in the store.
+    return await compact({ ...options, localPath: undefined });
+  }
+}
+
+async function compact(options: CompactionOptions): Promise<CompactedFile> {
   const { folder, replica, level, signal } = options;
   await using cleanup = new AsyncDisposableStack();
   const sources = await openSources(options, cleanup);
@@ -65,7 +77,7 @@ export async function runCompaction(options: CompactionOptions): Promise<Compact
   const key = formatLtxKey(replica, { level, minTxid, maxTxid });
   const metadata = {
     [TIMESTAMP_METADATA]: formatInstant(timestampMs),
-    [OLDEST_METADATA]: formatInstant(oldestOf(options.files[0], sources[0])),
+    [OLDEST_METADATA]: formatInstant(await oldestStampMs(options, sources[0])),
   };
   try {
     await replica.store.put(key, createReadStream(output.path, { highWaterMark: 1 << 20 }), {
@@ -98,27 +110,21 @@ async function openSources(
     const path = localCopy(file, options) ?? (await download(file, options, cleanup));
     const fd = openSync(path, "r");
     cleanup.defer(() => closeSync(fd));
-    sources.push({ file, ...openLtx(readChunks(fd, chunkBytes)) });
+    const source = openLtx(readChunks(fd, chunkBytes));
+    const { minTxid, maxTxid } = source.header;
+    if (minTxid !== file.minTxid || maxTxid !== file.maxTxid) {
+      throw new ReplicaError("CORRUPT_PAGE", `"${file.key}" holds other TXIDs than its name says`);
+    }
+    sources.push({ file, ...source });
   }
   return sources;
 }
 
-/** The local copy, where there is one that decodes as a whole; a damaged one serves nothing. */
+/** The local copy, where there is one of the right size. Nothing is awaited until it is open: it may be removed at any time. */
 function localCopy(file: LtxFileInfo, { localPath }: CompactionOptions): string | undefined {
   const path = localPath?.(file);
   if (path === undefined) return undefined;
-  if (statSync(path, { throwIfNoEntry: false })?.size !== file.sizeBytes) return undefined;
-  const fd = openSync(path, "r");
-  try {
-    const { header, pages } = openLtx(readChunks(fd, CHUNK_BYTES_MAX));
-    while (!pages.next().done);
-    return header.minTxid === file.minTxid && header.maxTxid === file.maxTxid ? path : undefined;
-  } catch (error) {
-    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
+  return statSync(path, { throwIfNoEntry: false })?.size === file.sizeBytes ? path : undefined;
 }
 
 async function download(
@@ -181,6 +187,16 @@ async function confirm(
   );
 }
 
-function oldestOf(file: LtxFileInfo | undefined, source: Source | undefined): number {
-  return file?.oldestAtMs ?? source?.header.timestampMs ?? 0;
+/** The stamp of the first transaction: a file that was merged itself keeps it in its metadata, which not every listing shows. */
+async function oldestStampMs(
+  { replica, signal }: CompactionOptions,
+  source: Source | undefined,
+): Promise<number> {
+  assert(source, "there is something to merge");
+  const { file, header } = source;
+  if (file.oldestAtMs !== undefined) return file.oldestAtMs;
+  if (file.minTxid === file.maxTxid) return header.timestampMs;
+  const range = { offset: 0, length: LTX_HEADER_BYTES };
+  const stored = await replica.store.get(file.key, { range, signal });
+  return parseInstant(stored?.metadata[OLDEST_METADATA] ?? "") ?? header.timestampMs;
 }

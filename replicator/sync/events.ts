@@ -34,6 +34,21 @@ export type ReplicationEvent =
       readonly checkpointed_frames: number;
     }
   | {
+      readonly event: "compacted";
+      readonly level: number;
+      readonly min_txid: string;
+      readonly max_txid: string;
+      /** Files of the level below that were merged. */
+      readonly files: number;
+      readonly bytes: number;
+    }
+  | {
+      /** The level is tried again when its time comes. */
+      readonly event: "compaction-failed";
+      readonly level: number;
+      readonly message: string;
+    }
+  | {
       readonly event: "stopped";
       /** Newest TXID that is staged. */
       readonly txid: string | null;

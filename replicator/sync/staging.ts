@@ -44,6 +44,11 @@ export class Staging {
     }
   }
 
+  /** Where unfinished files belong: they are removed at the next start. */
+  get workFolder(): string {
+    return this.#level;
+  }
+
   /** The TXIDs that are staged, ascending. */
   async txids(): Promise<Txid[]> {
     const ranges = (await readdir(this.#level)).map(parseLtxFileName);

@@ -2,6 +2,7 @@
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { Ladder } from "../compaction/ladder.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
@@ -28,6 +29,8 @@ export interface ReplicationOptions {
   readonly now?: () => number;
   /** After a burst, steady writing is shipped as one file in so many milliseconds. */
   readonly syncIntervalMs?: number | undefined;
+  /** How often the levels from 1 on are written, in milliseconds; none: only level 0 is. */
+  readonly levelIntervalsMs?: readonly number[] | undefined;
 }
 
 /** Where a replication stands. */
@@ -48,6 +51,7 @@ export class Replication {
   readonly #pacer: Pacer;
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
+  readonly #ladder: Ladder;
 
   private constructor(parts: {
     lock: ProcessLock;
@@ -57,6 +61,7 @@ export class Replication {
     onEvent: (event: ReplicationEvent) => void;
     pacer: Pacer;
     wakeup: Wakeup;
+    ladder: Ladder;
   }) {
     this.#lock = parts.lock;
     this.#source = parts.source;
@@ -65,6 +70,7 @@ export class Replication {
     this.#onEvent = parts.onEvent;
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
+    this.#ladder = parts.ladder;
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
@@ -95,10 +101,15 @@ export class Replication {
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
     const capture = new WalCapture({ source, staging, now, txid });
     const wakeup = new Wakeup();
-    const onUploaded = () => wakeup.notify();
+    const ladder = buildLadder(options, staging, now);
+    ladder.uploaded(uploaded);
+    const onUploaded = (uploadedTxid: Txid) => {
+      wakeup.notify();
+      ladder.uploaded(uploadedTxid);
+    };
     const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent, onUploaded });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup };
+    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder };
     const replication = new Replication(parts);
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
@@ -152,6 +163,8 @@ export class Replication {
         throw error;
       });
     uploading.catch(() => undefined);
+    const compacting = this.#ladder.run(captures.signal);
+    compacting.catch(stop);
     const watching = watchWal(this.#source.path, () => this.#wakeup.notify());
     try {
       let waitMs: number | undefined;
@@ -167,7 +180,7 @@ export class Replication {
     }
     const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
     try {
-      await uploading;
+      await Promise.all([uploading, compacting]);
       await this.#uploader.drain(giveUp.signal);
     } finally {
       clearTimeout(timer);
@@ -239,4 +252,34 @@ export class Replication {
     this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
     this.#uploader.add(txid);
   }
+}
+
+function buildLadder(
+  { replica, onEvent = () => undefined, levelIntervalsMs }: ReplicationOptions,
+  staging: Staging,
+  now: () => number,
+): Ladder {
+  return new Ladder({
+    replica,
+    folder: staging.workFolder,
+    localPath: ({ level, minTxid }) => (level === 0 ? staging.pathOf(minTxid) : undefined),
+    intervalsMs: levelIntervalsMs,
+    now,
+    onCompacted: ({ level, minTxid, maxTxid, sizeBytes }, files) =>
+      onEvent({
+        event: "compacted",
+        level,
+        min_txid: formatTxid(minTxid),
+        max_txid: formatTxid(maxTxid),
+        files,
+        bytes: sizeBytes,
+      }),
+    onFailed: (level, { message }) => onEvent({ event: "compaction-failed", level, message }),
+    onGap: (level, { after, before }) =>
+      onEvent({
+        event: "compaction-failed",
+        level,
+        message: `no file holds what lies between TXID ${after === undefined ? "0" : formatTxid(after)} and ${formatTxid(before)}`,
+      }),
+  });
 }

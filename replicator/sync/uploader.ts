@@ -12,6 +12,9 @@ import { Wakeup } from "./wakeup.ts";
 
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 60_000;
+/** Files that are in the store stay here too while they are so many and so few bytes: compactions read them. */
+const KEPT_FILES_MAX = 256;
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface UploaderOptions {
   readonly replica: Replica;
@@ -22,7 +25,7 @@ export interface UploaderOptions {
   readonly uploaded: Txid | undefined;
   readonly onEvent: (event: ReplicationEvent) => void;
   /** Called when one file fewer waits. */
-  readonly onUploaded: () => void;
+  readonly onUploaded: (txid: Txid) => void;
 }
 
 /**
@@ -34,16 +37,19 @@ export class Uploader {
   readonly #staging: Staging;
   readonly #queue: Txid[];
   readonly #onEvent: (event: ReplicationEvent) => void;
-  readonly #onUploaded: () => void;
+  readonly #onUploaded: (txid: Txid) => void;
   readonly #wakeup = new Wakeup();
   #uploaded: Txid | undefined;
   #failures = 0;
+  /** Ascending. */
+  readonly #kept: { readonly txid: Txid; readonly sizeBytes: number }[];
 
   constructor({ replica, staging, pending, uploaded, onEvent, onUploaded }: UploaderOptions) {
     this.#replica = replica;
     this.#staging = staging;
     this.#queue = [...pending];
     this.#uploaded = uploaded;
+    this.#kept = uploaded === undefined ? [] : [{ txid: uploaded, sizeBytes: 0 }];
     this.#onEvent = onEvent;
     this.#onUploaded = onUploaded;
   }
@@ -126,13 +132,27 @@ export class Uploader {
       if (!(await isSameFile(this.#replica, this.#staging, txid, signal))) refuseOther(key, cause);
     }
     this.#queue.shift();
-    const previous = this.#uploaded;
     this.#uploaded = txid;
     const ms = Math.round((performance.now() - startedMs) * 10) / 10;
     this.#onEvent({ event: "uploaded", txid: formatTxid(txid), bytes: sizeBytes, ms });
-    this.#onUploaded();
-    // The newest file stays: a restart resumes by it.
-    if (previous !== undefined && previous < txid) await this.#staging.remove(previous);
+    this.#onUploaded(txid);
+    await this.#keep(txid, sizeBytes);
+  }
+
+  /** Keeps the file that was uploaded last, by which a restart resumes, and some of those before it. */
+  async #keep(txid: Txid, sizeBytes: number): Promise<void> {
+    this.#kept.push({ txid, sizeBytes });
+    let bytes = this.#kept.reduce((sum, file) => sum + file.sizeBytes, 0);
+    while (
+      this.#kept.length > 1 &&
+      (this.#kept.length > KEPT_FILES_MAX || bytes > KEPT_BYTES_MAX)
+    ) {
+      const [oldest] = this.#kept;
+      if (!oldest) return;
+      await this.#staging.remove(oldest.txid);
+      this.#kept.shift();
+      bytes -= oldest.sizeBytes;
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { planCompaction, type CompactionPlan } from "./plan-compaction.ts";
 import { runCompaction, type CompactedFile } from "./run-compaction.ts";
 
 /** How often levels 1, 2 and 3 are written, in milliseconds; Litestream's intervals. */
-export const LEVEL_INTERVALS_MS: readonly number[] = [30_000, 300_000, 3_600_000];
+const LEVEL_INTERVALS_MS: readonly number[] = [30_000, 300_000, 3_600_000];
 /** Level 1 is written before its time when so many files of level 0 wait for it. */
 const WAITING_FILES_MAX = 64n;
 

@@ -170,7 +170,8 @@ describe("eddy with the S3 API", () => {
 
   it("replicates to a bucket and restores from it", async () => {
     const url = r2.storeUrl("prod/app.db");
-    expect(await eddy(["replicate", at("app.db"), url, "--once"], r2.env)).toMatchObject({
+    createDatabase(at("bucket.db"));
+    expect(await eddy(["replicate", at("bucket.db"), url, "--once"], r2.env)).toMatchObject({
       status: 0,
     });
     const { objects } = await r2.binding.list({ include: ["customMetadata"] });
@@ -181,7 +182,20 @@ describe("eddy with the S3 API", () => {
     expect(await eddy(["restore", url, "-o", at("from-s3.db")], r2.env)).toMatchObject({
       status: 0,
     });
-    expect(rowsOf(at("from-s3.db"))).toEqual(rowsOf(at("app.db")));
+    expect(rowsOf(at("from-s3.db"))).toEqual(rowsOf(at("bucket.db")));
+  });
+
+  it("ships to a second place the history that is still here", async () => {
+    const url = r2.storeUrl("second/app.db");
+    expect(await eddy(["replicate", at("app.db"), url, "--once"], r2.env)).toMatchObject({
+      status: 0,
+    });
+    const first = ["restore", url, "-o", at("first.db"), "--txid", "txid:1"];
+    expect(await eddy(first, r2.env)).toMatchObject({ status: 0 });
+    expect(rowsOf(at("first.db"))).toHaveLength(2);
+    const latest = ["restore", url, "-o", at("latest.db")];
+    expect(await eddy(latest, r2.env)).toMatchObject({ status: 0 });
+    expect(rowsOf(at("latest.db"))).toEqual(rowsOf(at("app.db")));
   });
 
   it("says what to check when the credentials are wrong", async () => {

@@ -7,7 +7,6 @@ import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { compactLtx } from "../../shared/ltx/compactor.ts";
 import { LtxDecoder, type LtxSummary } from "../../shared/ltx/decoder.ts";
 import { openLtx, type OpenLtx } from "../../shared/ltx/open-ltx.ts";
-import { encodeTrailer, LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import {
   OLDEST_METADATA,
   TIMESTAMP_METADATA,
@@ -15,6 +14,7 @@ import {
 } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type LtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import { readAt } from "../files/read-at.ts";
+import { confirmStored } from "./confirm-stored.ts";
 import { readInOrder } from "../restore/read-in-order.ts";
 import { removeFile, writeTemporaryFile } from "../storage/durable-file.ts";
 
@@ -90,7 +90,7 @@ async function compact(options: CompactionOptions): Promise<CompactedFile> {
     // It may be there from a run that was killed before it could say so: then it is found below.
     if (!isReplicaError(error, "STORE_CONFLICT")) throw error;
   }
-  await confirm(replica, key, summary, signal);
+  await confirmStored(replica, key, summary, signal);
   return { level, minTxid, maxTxid, key, sizeBytes, timestampMs };
 }
 
@@ -166,25 +166,6 @@ async function verify(path: string): Promise<LtxSummary> {
     for (const _ of decoder.push(chunk as Uint8Array));
   }
   return decoder.finish();
-}
-
-/** The last bytes hold the checksum of the whole file: what ends with them is our file. */
-async function confirm(
-  { store }: Replica,
-  key: string,
-  { sizeBytes, trailer }: LtxSummary,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const found = await store.get(key, { range: { suffix: LTX_TRAILER_BYTES }, signal });
-  if (!found) {
-    throw new ReplicaError("OBJECT_MISSING", `"${key}" was stored, and is not in the store`);
-  }
-  const isOurs = Buffer.compare(found.bytes, encodeTrailer(trailer)) === 0;
-  if (isOurs && found.totalBytes === sizeBytes) return;
-  throw new ReplicaError(
-    "STORE_CONFLICT",
-    `"${key}" is in the store already with other content: another program compacts this replica; stop one of the two`,
-  );
 }
 
 /** The stamp of the first transaction: a file that was merged itself keeps it in its metadata, which not every listing shows. */

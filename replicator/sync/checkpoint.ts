@@ -33,20 +33,37 @@ export class Checkpoints {
   readonly #parts: CheckpointParts;
   /** Where the log ended at the last attempt. */
   #triedAt: CapturePosition;
+  #running: Promise<void> = Promise.resolve();
+  #suspensions = 0;
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts;
   }
 
   isDue(): boolean {
-    return this.#parts.capture.hasFrames(CHECKPOINT_PAGES_MIN, this.#triedAt);
+    return (
+      this.#suspensions === 0 && this.#parts.capture.hasFrames(CHECKPOINT_PAGES_MIN, this.#triedAt)
+    );
   }
 
   /**
    * Checkpoints, and stages all that is committed when it is called. All that was committed when the read
    * lock was taken or moved last must be captured; this is so again afterwards.
    */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    this.#running = this.#run();
+    return this.#running;
+  }
+
+  /** Waits for a checkpoint that is under way, and lets none begin until the result is disposed of: the read lock stays where it is. */
+  async suspend(): Promise<Disposable> {
+    this.#suspensions++;
+    // Its error is for whoever runs it.
+    await this.#running.catch(() => undefined);
+    return { [Symbol.dispose]: () => void this.#suspensions-- };
+  }
+
+  async #run(): Promise<void> {
     const { capture, captureWhatIsThere } = this.#parts;
     const isRestShort = await this.#copyUnlocked();
     const isDone = (isRestShort || capture.walBytes > WAL_BYTES_MAX) && (await this.#copyRest());

@@ -1,6 +1,6 @@
 import { HEADER_FLAG_NO_CHECKSUM, type LtxHeader } from "../../shared/ltx/header.ts";
 import type { LtxPage } from "../../shared/ltx/decoder.ts";
-import type { Txid } from "../../shared/ltx/txid.ts";
+import { toTxid, type Txid } from "../../shared/ltx/txid.ts";
 import { lockPgno } from "../../shared/sqlite/database-header.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { WAL_HEADER_BYTES } from "../wal/wal-header.ts";
@@ -54,6 +54,33 @@ export function fullLtx(batch: WalBatch | undefined, options: LtxSourceOptions):
   }
   return {
     header: headerOf(commit, options, batch),
+    pages: readPages(pgnos(), batch?.pages ?? new Map(), options),
+  };
+}
+
+/** What a snapshot is of: the database at a TXID that is captured already. */
+export interface SnapshotPoint {
+  readonly txid: Txid;
+  readonly commit: number;
+  readonly timestampMs: number;
+}
+
+/**
+ * The whole database as it was at a TXID that the log still reaches back to: `batch` holds the log up
+ * to there. Nothing that was committed later may be in the database file yet.
+ */
+export function snapshotLtx(
+  { txid, commit, timestampMs }: SnapshotPoint,
+  batch: WalBatch | undefined,
+  { source, wal }: Pick<LtxSourceOptions, "source" | "wal">,
+): LtxSource {
+  const lock = lockPgno(source.pageSize);
+  function* pgnos(): Generator<number> {
+    for (let pgno = 1; pgno <= commit; pgno++) if (pgno !== lock) yield pgno;
+  }
+  const options = { source, wal, txid, timestampMs };
+  return {
+    header: { ...headerOf(commit, options, undefined), minTxid: toTxid(1n), walOffset: 0 },
     pages: readPages(pgnos(), batch?.pages ?? new Map(), options),
   };
 }

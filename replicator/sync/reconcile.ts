@@ -156,16 +156,15 @@ export async function isSameFile(
 /** Where to go on in the log, and the size of the database there, in pages. */
 export interface ResumePoint {
   readonly commit: number;
+  /** The staged file's stamp. */
+  readonly timestampMs: number;
   readonly position: WalPosition;
 }
 
 /**
  * Finds the place in the log at which the staged file of `txid` ends: the same beginning of the log,
  * its chain sound up to that place, and every page that the file took from it still the same. Undefined
- * when one of these cannot be shown.
- *
- * To be called under the write lock, which must be held until what lies behind that place is captured:
- * where all of the log is in the database file already, the next commit may begin the log anew.
+ * when one of these cannot be shown. To be called under the read lock.
  */
 export async function findResumePoint(
   staging: Staging,
@@ -196,7 +195,7 @@ export async function findResumePoint(
     const staged = pages.get(pgno);
     if (staged && Buffer.compare(staged, wal.read(offset, pageSize)) !== 0) return undefined;
   }
-  return { commit, position: batch.end };
+  return { commit, timestampMs: header.timestampMs, position: batch.end };
 }
 
 /** A full image is verified as a whole, but not kept: its pages are those of the database. */

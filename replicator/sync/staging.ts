@@ -16,6 +16,15 @@ import {
 /** A staged file up to this size is read whole for its upload; a larger one is streamed. In bytes. */
 const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** An LTX file that is safely in the staging directory. */
+export interface StagedFile {
+  readonly txid: Txid;
+  readonly sizeBytes: number;
+  readonly pageCount: number;
+  /** Why the file holds the whole database; undefined when it holds what changed. */
+  readonly imageReason: string | undefined;
+}
+
 /**
  * The local level 0: files that are on their way to the store, and the newest one that is there
  * already. In Litestream's place, so that either finds where the other left off.

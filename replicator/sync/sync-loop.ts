@@ -10,10 +10,10 @@ import { Checkpoints } from "./checkpoint.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { Pacer } from "./pacer.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
-import { Staging } from "./staging.ts";
+import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
 import { Wakeup } from "./wakeup.ts";
-import { WalCapture, type StagedFile } from "./wal-capture.ts";
+import { WalCapture } from "./wal-capture.ts";
 
 /** A log of which so much waits to be captured is captured whatever the pace is. In bytes. */
 const LONG_LOG_BYTES = 32 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { decodeHeader } from "../../shared/ltx/header.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
@@ -41,6 +41,7 @@ export class Uploader {
   readonly #wakeup = new Wakeup();
   #uploaded: Txid | undefined;
   #failures = 0;
+  #waiters: (() => void)[] = [];
   /** Ascending. */
   readonly #kept: { readonly txid: Txid; readonly sizeBytes: number }[];
 
@@ -62,6 +63,19 @@ export class Uploader {
   /** Files that wait. */
   get waiting(): number {
     return this.#queue.length;
+  }
+
+  /** Resolves when `txid` is in the store; rejects with `ABORTED` when `signal` fires before. */
+  async whenUploaded(txid: Txid, signal: AbortSignal): Promise<void> {
+    while ((this.#uploaded ?? 0n) < txid) {
+      throwIfAborted(signal);
+      const next = Promise.withResolvers<void>();
+      const leave = () => next.resolve();
+      signal.addEventListener("abort", leave, { once: true });
+      this.#waiters.push(leave);
+      await next.promise;
+      signal.removeEventListener("abort", leave);
+    }
   }
 
   add(txid: Txid): void {
@@ -136,6 +150,7 @@ export class Uploader {
     const ms = Math.round((performance.now() - startedMs) * 10) / 10;
     this.#onEvent({ event: "uploaded", txid: formatTxid(txid), bytes: sizeBytes, ms });
     this.#onUploaded(txid);
+    for (const wake of this.#waiters.splice(0)) wake();
     await this.#keep(txid, sizeBytes);
   }
 

@@ -1,13 +1,15 @@
 import { statSync } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import type { LtxHeader } from "../../shared/ltx/header.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
+import { isSameLog, isSameWal, type WalHeader } from "../wal/wal-header.ts";
 import {
   hasLastTransaction,
   hasWalFrames,
   readWalBatch,
+  readWalHeader,
   WalFile,
   walFrameCount,
   walStart,
@@ -17,21 +19,13 @@ import { decideCapture, type CaptureDecision, type CapturePosition } from "./dec
 import { fullLtx, incrementalLtx } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts";
 import type { ResumePoint } from "./reconcile.ts";
-import type { Staging } from "./staging.ts";
+import { snapshotPieces } from "./snapshot-pieces.ts";
+import type { StagedFile, Staging } from "./staging.ts";
 
 /** What one LTX file takes from the log at most before it ends at a commit, as Litestream's. In bytes. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 /** The log can be begun anew once while a full image is read, never twice: see `holdReadLock`. */
 const IMAGE_ATTEMPTS = 3;
-
-/** An LTX file that is safely in the staging directory. */
-export interface StagedFile {
-  readonly txid: Txid;
-  readonly sizeBytes: number;
-  readonly pageCount: number;
-  /** Why the file holds the whole database; undefined when it holds what changed. */
-  readonly imageReason: string | undefined;
-}
 
 /** An LTX file that is in memory only. */
 export interface HeldFile {
@@ -54,6 +48,7 @@ export class WalCapture {
   readonly #now: () => number;
   #txid: Txid | undefined;
   #commit = 0;
+  #timestampMs = 0;
   #position: CapturePosition;
 
   constructor({ source, staging, now, txid }: WalCaptureOptions) {
@@ -108,10 +103,10 @@ export class WalCapture {
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
     const { txid, ltx, batch } = next;
-    const isUndisturbed = () => isSameHeader(batch.end.header, this.#currentHeader());
+    const isUndisturbed = () => isSameLog(batch.end.header, readWalHeader(this.#source.walPath));
     try {
       const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
-      this.#take(txid, batch.commit, batch.end);
+      this.#take(ltx.header, batch.end);
       return { ...staged, imageReason: undefined };
     } catch (error) {
       if (!(error instanceof DisturbedError)) throw error;
@@ -135,7 +130,7 @@ export class WalCapture {
     const { txid, ltx, batch } = next;
     const before = this.#txid;
     const held = readAll(encodeInPieces(ltx));
-    this.#take(txid, batch.commit, batch.end);
+    this.#take(ltx.header, batch.end);
     return {
       sizeBytes: held.summary.sizeBytes,
       finish: async () => {
@@ -192,9 +187,30 @@ export class WalCapture {
   }
 
   /** Goes on in the log where a staged file ended; without this the next file holds the whole database. */
-  resume({ commit, position }: ResumePoint): void {
+  resume({ commit, timestampMs, position }: ResumePoint): void {
     this.#commit = commit;
+    this.#timestampMs = timestampMs;
     this.#position = position;
+  }
+
+  /**
+   * The whole database at the newest TXID, for a snapshot, while captures go on. The read lock must
+   * neither move nor be given up until the last piece is taken.
+   *
+   * @returns Undefined when there is no such moment now: nothing is captured, or not yet all that the
+   *   read lock sees.
+   */
+  snapshot():
+    | { readonly txid: Txid; readonly pieces: Generator<Uint8Array, LtxSummary> }
+    | undefined {
+    this.noticeNewLog();
+    const [position, txid] = [this.#position, this.#txid];
+    if (position === undefined || txid === undefined) return undefined;
+    const isCaptured =
+      position === "no-log" || walFrameCount(position) >= this.#source.framesAtLock;
+    if (!isCaptured) return undefined;
+    const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
+    return { txid, pieces: snapshotPieces(this.#source, point, position) };
   }
 
   async #captureImage(reason: string): Promise<StagedFile> {
@@ -205,11 +221,11 @@ export class WalCapture {
       const batch = wal && header ? readWalBatch(wal, walStart(header)) : undefined;
       const ltx = fullLtx(batch, this.#sourceOptions(wal, txid));
       // A log begun anew while it is read may have lost pages to new ones: then nothing of it counts.
-      const isUndisturbed = () => isSameHeader(header, this.#currentHeader());
+      const isUndisturbed = () => isSameLog(header, readWalHeader(this.#source.walPath));
       try {
         const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
         const position = batch?.end ?? (header ? walStart(header) : "no-log");
-        this.#take(txid, ltx.header.commit, position);
+        this.#take(ltx.header, position);
         return { ...staged, imageReason: reason };
       } catch (error) {
         if (!(error instanceof DisturbedError) || attempt === IMAGE_ATTEMPTS) throw error;
@@ -221,14 +237,10 @@ export class WalCapture {
     return { source: this.#source, wal, txid, timestampMs: this.#now() };
   }
 
-  #currentHeader(): WalHeader | undefined {
-    using wal = WalFile.open(this.#source.walPath);
-    return wal?.header();
-  }
-
-  #take(txid: Txid, commit: number, position: WalPosition | "no-log"): void {
-    this.#txid = txid;
+  #take({ maxTxid, commit, timestampMs }: LtxHeader, position: WalPosition | "no-log"): void {
+    this.#txid = maxTxid;
     this.#commit = commit;
+    this.#timestampMs = timestampMs;
     this.#position = position;
   }
 
@@ -268,14 +280,10 @@ export class WalCapture {
   }
 }
 
-function isSameHeader(a: WalHeader | undefined, b: WalHeader | undefined): boolean {
-  return a && b ? isSameWal(a, b) : a === b;
-}
-
 function hasLastTransactionNow(wal: WalFile | undefined, position: CapturePosition): boolean {
   if (!wal || typeof position !== "object") return false;
   // A log that is begun anew at this very moment took nothing back: the next look will see what it is.
-  return hasLastTransaction(wal, position) || !isSameHeader(position.header, wal.header());
+  return hasLastTransaction(wal, position) || !isSameLog(position.header, wal.header());
 }
 
 function hasFramesBehind(wal: WalFile | undefined, position: CapturePosition): boolean {

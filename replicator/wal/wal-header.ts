@@ -52,3 +52,8 @@ export function isSameWal(a: WalHeader, b: WalHeader): boolean {
     a.salt1 === b.salt1 && a.salt2 === b.salt2 && a.checkpointSequence === b.checkpointSequence
   );
 }
+
+/** The same of headers of which either may be missing: a log that is not there is the same as none. */
+export function isSameLog(a: WalHeader | undefined, b: WalHeader | undefined): boolean {
+  return a && b ? isSameWal(a, b) : a === b;
+}

@@ -70,6 +70,12 @@ export class WalFile implements Disposable {
   }
 }
 
+/** The header of the log at `path` now; undefined when there is none, or it is being begun at this moment. */
+export function readWalHeader(path: string): WalHeader | undefined {
+  using wal = WalFile.open(path);
+  return wal?.header();
+}
+
 /** The place right behind the header. */
 export function walStart(header: WalHeader): WalPosition {
   return { header, offset: WAL_HEADER_BYTES, checksum: header.checksum };

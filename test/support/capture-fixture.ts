@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { SourceDatabase } from "../../replicator/source/source-database.ts";
 import { findResumePoint, reconcile } from "../../replicator/sync/reconcile.ts";
-import { Staging } from "../../replicator/sync/staging.ts";
-import { WalCapture, type StagedFile } from "../../replicator/sync/wal-capture.ts";
+import { Staging, type StagedFile } from "../../replicator/sync/staging.ts";
+import { WalCapture } from "../../replicator/sync/wal-capture.ts";
 import { compactLtx } from "../../shared/ltx/compactor.ts";
 import { decodeLtx, type LtxPage, type LtxSummary } from "../../shared/ltx/decoder.ts";
 import { openLtx } from "../../shared/ltx/open-ltx.ts";

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Checkpoints } from "../../../replicator/sync/checkpoint.ts";
-import type { StagedFile } from "../../../replicator/sync/wal-capture.ts";
+import type { StagedFile } from "../../../replicator/sync/staging.ts";
 import { CaptureFixture } from "../../support/capture-fixture.ts";
 import {
   createLiveDatabase,

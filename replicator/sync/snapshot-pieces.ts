@@ -1,0 +1,42 @@
+import type { LtxSummary } from "../../shared/ltx/decoder.ts";
+import type { SourceDatabase } from "../source/source-database.ts";
+import { isSameLog } from "../wal/wal-header.ts";
+import {
+  readWalBatch,
+  readWalHeader,
+  WalFile,
+  walFrameCount,
+  walStart,
+  type WalBatch,
+  type WalPosition,
+} from "../wal/wal-reader.ts";
+import { snapshotLtx, type SnapshotPoint } from "./ltx-from-wal.ts";
+import { DisturbedError, encodeInPieces } from "./ltx-pieces.ts";
+
+/**
+ * The bytes of a snapshot of the database at `point`, up to which the log has been captured:
+ * `position`. The read lock must neither move nor be given up until the last piece is taken.
+ *
+ * @throws {DisturbedError} When the log was begun anew meanwhile, or does not reach back to `position`.
+ */
+export function* snapshotPieces(
+  source: SourceDatabase,
+  point: SnapshotPoint,
+  position: WalPosition | "no-log",
+): Generator<Uint8Array, LtxSummary> {
+  if (position === "no-log") return yield* encodeInPieces(snapshotOf(undefined, undefined));
+  const { header, offset } = position;
+  using wal = WalFile.open(source.walPath);
+  const start = walStart(header);
+  let batch: WalBatch | undefined;
+  if (wal && walFrameCount(position) > 0) {
+    batch = readWalBatch(wal, start, offset - start.offset);
+    if (batch?.end.offset !== offset) throw new DisturbedError();
+  }
+  const isUndisturbed = () => isSameLog(header, readWalHeader(source.walPath));
+  return yield* encodeInPieces(snapshotOf(batch, wal), isUndisturbed);
+
+  function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {
+    return snapshotLtx(point, pages, { source, wal: log });
+  }
+}

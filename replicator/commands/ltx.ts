@@ -4,15 +4,28 @@ import { formatTxid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
 import { openReplica } from "../storage/open-store.ts";
 import { printJson, printLine, usageError } from "../terminal/output.ts";
+import type { Command } from "commander";
 
 /** Options of `eddy ltx` as the command line gives them. */
-export interface LtxFlags {
+interface LtxFlags {
   readonly level: string;
   readonly json?: boolean;
 }
 
+/** Makes `eddy ltx` known to the command line. */
+export function addLtx(program: Command, signal: AbortSignal): void {
+  program
+    .command("ltx")
+    .description("list the LTX files of a replica")
+    .argument("<url>", "the replica")
+    .option("--level <level>", "0 to 9, or all", "0")
+    .option("--json", "print them as JSON")
+    .addHelpText("after", `\nExample:\n  eddy ltx r2://ACCOUNT_ID/eddy/app.db --level all`)
+    .action((url: string, flags: LtxFlags) => ltxCommand(url, flags, signal));
+}
+
 /** `eddy ltx URL`: the LTX files of a replica, level by level. JSON as Litestream's `ltx -json`. */
-export async function ltxCommand(url: string, flags: LtxFlags, signal: AbortSignal): Promise<void> {
+async function ltxCommand(url: string, flags: LtxFlags, signal: AbortSignal): Promise<void> {
   const levels = levelsOf(flags.level);
   const replica = openReplica(url, { env: process.env, writing: false, signal });
   const rows: Record<"level" | "min_txid" | "max_txid" | "size" | "timestamp", string | number>[] =

@@ -5,13 +5,45 @@ import type { ReplicationEvent } from "../sync/events.ts";
 import { Replication } from "../sync/sync-loop.ts";
 import { printJson, printNotice } from "../terminal/output.ts";
 import { megabytes } from "../terminal/progress.ts";
+import type { Command } from "commander";
+import { URLS } from "../terminal/help.ts";
 
 /** Options of `eddy replicate` as the command line gives them. */
-export interface ReplicateFlags {
+interface ReplicateFlags {
   readonly once?: boolean;
   readonly syncInterval?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
+}
+
+/** Makes `eddy replicate` known to the command line. */
+export function addReplicate(program: Command, signal: AbortSignal): void {
+  program
+    .command("replicate")
+    .description("ship every commit of a database to a replica, until stopped")
+    .argument("<database>", "the SQLite file; the application goes on using it")
+    .argument("<url>", "the replica")
+    .option("--once", "ship what is committed now, and end")
+    .option(
+      "--sync-interval <duration>",
+      "steady writing is shipped as one file in so long; the first 30 commits after quiet go at once (default: 1s)",
+    )
+    .option("--json", "print events as JSON, one a line")
+    .option("--verbose", "say of every TXID when it is in the store")
+    .addHelpText(
+      "after",
+      `${URLS}
+
+Examples:
+  eddy replicate /data/app.db r2://ACCOUNT_ID/eddy/app.db
+  eddy replicate /data/app.db file:///var/backups/app --once
+
+Ctrl-C ships what is left first; a second Ctrl-C ends at once. The staging directory
+.NAME-litestream beside the database keeps what the store does not have yet.`,
+    )
+    .action((database: string, url: string, flags: ReplicateFlags) =>
+      replicateCommand(database, url, flags, signal),
+    );
 }
 
 /**
@@ -19,7 +51,7 @@ export interface ReplicateFlags {
  *
  * @throws {ReplicaError} `R2_ERROR` when it had to stop with commits that are not in the store yet.
  */
-export async function replicateCommand(
+async function replicateCommand(
   databasePath: string,
   url: string,
   flags: ReplicateFlags,

@@ -12,9 +12,11 @@ import { restoreDatabase } from "../restore/restore-database.ts";
 import { openReplica } from "../storage/open-store.ts";
 import { megabytes, progressLine } from "../terminal/progress.ts";
 import { printJson, printLine, usageError } from "../terminal/output.ts";
+import { Option, type Command } from "commander";
+import { URLS } from "../terminal/help.ts";
 
 /** Options of `eddy restore` as the command line gives them. */
-export interface RestoreFlags {
+interface RestoreFlags {
   readonly output?: string;
   readonly txid?: string;
   readonly timestamp?: string;
@@ -26,8 +28,40 @@ export interface RestoreFlags {
   readonly ifReplicaExists?: boolean;
 }
 
+/** Makes `eddy restore` known to the command line. */
+export function addRestore(program: Command, signal: AbortSignal): void {
+  program
+    .command("restore")
+    .description("write a database file as it was, at its latest transaction or at any moment")
+    .argument("<url>", "the replica")
+    .option("-o, --output <path>", "the file to write; it must not exist")
+    .option("--txid <txid>", "as of this transaction: 16 hex digits, or txid:42")
+    .option("--timestamp <moment>", "as of this moment: 2026-11-24T10:00:00Z, -5m, '2 hours ago'")
+    .addOption(
+      new Option("--integrity-check <kind>", "have SQLite check the result before it gets its name")
+        .choices(["none", "quick", "full"])
+        .default("quick"),
+    )
+    .option("--force", "replace the output file if there is one")
+    .option("--dry-run", "show which LTX files would be used, and write nothing")
+    .option("--if-db-not-exists", "do nothing, successfully, when the output file exists")
+    .option("--if-replica-exists", "do nothing, successfully, when there is no replica")
+    .addOption(new Option("--parallelism <n>", "accepted for Litestream's sake").hideHelp())
+    .option("--json", "print the result as JSON")
+    .addHelpText(
+      "after",
+      `${URLS}
+
+Examples:
+  eddy restore r2://ACCOUNT_ID/eddy/app.db -o app.db
+  eddy restore file:///var/backups/app -o yesterday.db --timestamp -1d
+  eddy restore file:///var/backups/app -o before.db --txid 00000000000004d2`,
+    )
+    .action((url: string, flags: RestoreFlags) => restoreCommand(url, flags, signal));
+}
+
 /** `eddy restore URL`: a database file out of a replica. Settles when it is done; errors are thrown. */
-export async function restoreCommand(
+async function restoreCommand(
   url: string,
   flags: RestoreFlags,
   signal: AbortSignal,

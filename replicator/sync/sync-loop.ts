@@ -2,11 +2,13 @@
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
-import { Ladder } from "../compaction/ladder.ts";
+import type { Ladder } from "../compaction/ladder.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
+import { buildLadder } from "./build-ladder.ts";
 import { Checkpoints } from "./checkpoint.ts";
+import { Demands } from "./demands.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { Pacer } from "./pacer.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
@@ -52,6 +54,9 @@ export class Replication {
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
   readonly #ladder: Ladder;
+  readonly #demands = new Demands();
+  /** Fires when nothing is captured or uploaded any more. */
+  readonly #ended = new AbortController();
 
   private constructor(parts: {
     lock: ProcessLock;
@@ -144,6 +149,22 @@ export class Replication {
   }
 
   /**
+   * Stages all that is committed when it is called, whatever the pace is, and waits until it is safely in
+   * the store. Only while `run` runs.
+   *
+   * @returns The TXID that holds it all; undefined when there was never anything to ship.
+   * @throws {ReplicaError} `ABORTED` when `signal` fires, or the replication ends, before that.
+   */
+  async sync(signal: AbortSignal): Promise<Txid | undefined> {
+    const either = AbortSignal.any([signal, this.#ended.signal]);
+    const demand = this.#demands.add(either);
+    this.#wakeup.notify();
+    const txid = await demand;
+    if (txid !== undefined) await this.#uploader.whenUploaded(txid, either);
+    return txid;
+  }
+
+  /**
    * Ships every commit until `signal` fires; then what is left, for a bounded time.
    *
    * @throws {ReplicaError} What cannot pass by itself: `WRITER_CONFLICT`, `SOURCE_INVALID`, `LOCAL_FILE`.
@@ -170,9 +191,14 @@ export class Replication {
       let waitMs: number | undefined;
       while (!captures.signal.aborted) {
         await this.#wakeup.wait(captures.signal, waitMs);
+        await this.#meetDemands();
         waitMs = await this.#follow(captures.signal);
       }
       await this.#captureWhatIsThere();
+      await this.#meetDemands();
+    } catch (error) {
+      this.#ended.abort();
+      throw error;
     } finally {
       watching[Symbol.dispose]();
       uploads.abort();
@@ -184,6 +210,7 @@ export class Replication {
       await this.#uploader.drain(giveUp.signal);
     } finally {
       clearTimeout(timer);
+      this.#ended.abort();
     }
     return this.#stopped();
   }
@@ -225,6 +252,13 @@ export class Replication {
     return undefined;
   }
 
+  async #meetDemands(): Promise<void> {
+    await this.#demands.meet(async () => {
+      await this.#captureWhatIsThere();
+      return this.#capture.txid;
+    });
+  }
+
   /** Stages everything that is committed when it is called, and no more than a little of what follows. */
   async #captureWhatIsThere(): Promise<void> {
     const endBytes = this.#capture.walFileBytes();
@@ -252,34 +286,4 @@ export class Replication {
     this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
     this.#uploader.add(txid);
   }
-}
-
-function buildLadder(
-  { replica, onEvent = () => undefined, levelIntervalsMs }: ReplicationOptions,
-  staging: Staging,
-  now: () => number,
-): Ladder {
-  return new Ladder({
-    replica,
-    folder: staging.workFolder,
-    localPath: ({ level, minTxid }) => (level === 0 ? staging.pathOf(minTxid) : undefined),
-    intervalsMs: levelIntervalsMs,
-    now,
-    onCompacted: ({ level, minTxid, maxTxid, sizeBytes }, files) =>
-      onEvent({
-        event: "compacted",
-        level,
-        min_txid: formatTxid(minTxid),
-        max_txid: formatTxid(maxTxid),
-        files,
-        bytes: sizeBytes,
-      }),
-    onFailed: (level, { message }) => onEvent({ event: "compaction-failed", level, message }),
-    onGap: (level, { after, before }) =>
-      onEvent({
-        event: "compaction-failed",
-        level,
-        message: `no file holds what lies between TXID ${after === undefined ? "0" : formatTxid(after)} and ${formatTxid(before)}`,
-      }),
-  });
 }

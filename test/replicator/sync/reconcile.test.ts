@@ -178,6 +178,7 @@ describe("findResumePoint", () => {
   it("is where the newest staged file ends in the log", async () => {
     expect(await resumePoint()).toEqual({
       commit: Number(live.value("PRAGMA page_count")),
+      timestampMs: 1_700_000_000_000,
       position: fixture.capture.position,
     });
   });

@@ -193,6 +193,12 @@ export class WalCapture {
     this.#position = position;
   }
 
+  /** Goes on after `txid`, with the whole database: what was captured is not the history that goes on. */
+  reset(txid: Txid | undefined): void {
+    this.#txid = txid;
+    this.#position = undefined;
+  }
+
   /**
    * The whole database at the newest TXID, for a snapshot, while captures go on. The read lock must
    * neither move nor be given up until the last piece is taken.

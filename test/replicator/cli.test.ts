@@ -177,6 +177,7 @@ describe("eddy with the S3 API", () => {
     const { objects } = await r2.binding.list({ include: ["customMetadata"] });
     expect(objects.map(({ key }) => key)).toEqual([
       "prod/app.db/0000/0000000000000001-0000000000000001.ltx",
+      "prod/app.db/lock.json",
     ]);
     expect(objects[0]?.customMetadata?.["litestream-timestamp"]).toMatch(/^\d{4}-.*Z$/);
     expect(await eddy(["restore", url, "-o", at("from-s3.db")], r2.env)).toMatchObject({

@@ -1,4 +1,3 @@
-import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ProcessLock } from "../source/process-lock.ts";
@@ -47,8 +46,8 @@ export class Continuity {
    *   to be done.
    */
   async assure(signal: AbortSignal): Promise<void> {
-    this.#refuseReplaced();
     const { replica, source, staging, lock, lease, capture, uploader, onEvent } = this.#parts;
+    source.expectInPlace();
     const isLost = !lock.isInPlace();
     const reason = isLost ? "the staging directory was removed" : uploader.diverged;
     if (reason === undefined) return;
@@ -67,14 +66,5 @@ export class Continuity {
       txid: uploaded === undefined ? null : formatTxid(uploaded),
       reason,
     });
-  }
-
-  #refuseReplaced(): void {
-    const { source } = this.#parts;
-    if (source.isStillInPlace()) return;
-    throw new ReplicaError(
-      "SOURCE_INVALID",
-      `${source.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
-    );
   }
 }

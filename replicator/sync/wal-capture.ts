@@ -9,7 +9,6 @@ import {
   hasLastTransaction,
   hasWalFrames,
   readWalBatch,
-  readWalHeader,
   WalFile,
   walFrameCount,
   walStart,
@@ -21,6 +20,7 @@ import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
 import type { StagedFile, Staging } from "./staging.ts";
+import { isUndisturbedSince } from "./undisturbed.ts";
 
 /** What one LTX file takes from the log at most before it ends at a commit, as Litestream's. In bytes. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
@@ -103,7 +103,7 @@ export class WalCapture {
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
     const { txid, ltx, batch } = next;
-    const isUndisturbed = () => isSameLog(batch.end.header, readWalHeader(this.#source.walPath));
+    const isUndisturbed = () => isUndisturbedSince(batch.end.header, this.#source);
     try {
       const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
       this.#take(ltx.header, batch.end);
@@ -130,6 +130,7 @@ export class WalCapture {
     const { txid, ltx, batch } = next;
     const before = this.#txid;
     const held = readAll(encodeInPieces(ltx));
+    if (!this.#source.isStillInPlace()) return "image";
     this.#take(ltx.header, batch.end);
     return {
       sizeBytes: held.summary.sizeBytes,
@@ -222,12 +223,13 @@ export class WalCapture {
   async #captureImage(reason: string): Promise<StagedFile> {
     const txid = nextTxid(this.#txid);
     for (let attempt = 1; ; attempt++) {
+      this.#source.expectInPlace();
       using wal = WalFile.open(this.#source.walPath);
       const header = wal?.header();
       const batch = wal && header ? readWalBatch(wal, walStart(header)) : undefined;
       const ltx = fullLtx(batch, this.#sourceOptions(wal, txid));
       // A log begun anew while it is read may have lost pages to new ones: then nothing of it counts.
-      const isUndisturbed = () => isSameLog(header, readWalHeader(this.#source.walPath));
+      const isUndisturbed = () => isUndisturbedSince(header, this.#source);
       try {
         const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
         const position = batch?.end ?? (header ? walStart(header) : "no-log");

@@ -1,3 +1,5 @@
+import { renameSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { CaptureFixture } from "../../support/capture-fixture.ts";
 import {
@@ -46,6 +48,49 @@ describe("WalCapture, when the log is begun anew while it is read", () => {
     expect(newest).toBe(2n);
     expect(pages).toHaveLength(header.commit);
     await expectEqual(second);
+  });
+});
+
+/** Puts another database, with a log of its own, in the place of the live one. */
+function replace(live: LiveDatabase): DatabaseSync {
+  const path = `${live.path}.new`;
+  const other = new DatabaseSync(path);
+  other.exec("PRAGMA page_size = 512; PRAGMA journal_mode = wal; CREATE TABLE other (a)");
+  renameSync(path, live.path);
+  renameSync(`${path}-wal`, `${live.path}-wal`);
+  return other;
+}
+
+describe("WalCapture, when the database is replaced while it is read", () => {
+  it.each([
+    ["what changed", insert(900)],
+    ["the whole database", undefined],
+  ])("stages nothing of the two together: %s", async (_name, sql) => {
+    using live = createLiveDatabase();
+    let other: DatabaseSync | undefined;
+    let isNow = false;
+    const now = () => {
+      if (isNow) other ??= replace(live);
+      return 1_700_000_000_000;
+    };
+    using fixture = await CaptureFixture.start(live.path, { now });
+    live.exec(insert(3_000));
+    if (sql) await fixture.captureAll();
+    const before = await fixture.staging.txids();
+    live.exec(sql ?? insert(900));
+    isNow = true;
+    await expect(fixture.captureAll()).rejects.toMatchObject({ code: "SOURCE_INVALID" });
+    expect(await fixture.staging.txids()).toEqual(before);
+    other?.close();
+  });
+
+  it("holds nothing of it for a checkpoint", async () => {
+    using live = createLiveDatabase();
+    using fixture = await captured(live);
+    live.exec(insert(900));
+    const other = replace(live);
+    expect(fixture.capture.hold()).toBe("image");
+    other.close();
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
@@ -85,9 +85,11 @@ describe("a full disk", () => {
     await running.sync();
     // Room for the file, and none for what is written after it.
     nowMs += 60_000;
-    disk.fill(8_192);
+    disk.fill(4_096);
+    const record = readFileSync(join(disk.folder, "staging/eddy.lease"), "utf8");
     commit(10);
     await running.sync();
+    expect(readFileSync(join(disk.folder, "staging/eddy.lease"), "utf8")).toBe(record);
     await expectWhole();
   });
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, asyncProperty, scheduler, type Scheduler } from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CLOCK_SLACK_MS, LEASE_MS } from "../../../replicator/sync/lease-document.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
@@ -15,6 +15,7 @@ import {
   storedTxids,
 } from "../../support/running-replication.ts";
 
+const afterExpiry = () => Date.now() + LEASE_MS + CLOCK_SLACK_MS;
 const CONFLICT = { code: "WRITER_CONFLICT" };
 
 let live: LiveDatabase;
@@ -163,8 +164,11 @@ describe("a replicator that was paused until another had taken over", () => {
     const held = gated.holdNext((key) => key.endsWith(".ltx"));
     commit(live, "A");
     await held.arrived;
-    const now = () => Date.now() + LEASE_MS + CLOCK_SLACK_MS;
-    await using next = await RunningReplication.start({ databasePath: other.path, replica, now });
+    await using next = await RunningReplication.start({
+      databasePath: other.path,
+      replica,
+      now: afterExpiry,
+    });
     expect(await next.sync()).toBe(2n);
     held.release();
     await expect(paused.ended()).rejects.toMatchObject(CONFLICT);
@@ -172,17 +176,12 @@ describe("a replicator that was paused until another had taken over", () => {
   });
 
   it("mixes no histories, in whatever order the PUTs of the two arrive", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.scheduler(), async (scheduler) => {
-        await withTwoWriters(scheduler);
-      }),
-      { numRuns: 8 },
-    );
+    await assert(asyncProperty(scheduler(), withTwoWriters), { numRuns: 8 });
   });
 });
 
 /** Each writes as if it was alone; which of their PUTs is carried out next is the scheduler's choice. */
-async function withTwoWriters(scheduler: fc.Scheduler): Promise<void> {
+async function withTwoWriters(order: Scheduler): Promise<void> {
   using ours = createLiveDatabase();
   using theirs = createLiveDatabase();
   commit(ours, "A");
@@ -193,7 +192,7 @@ async function withTwoWriters(scheduler: fc.Scheduler): Promise<void> {
     list: (options) => bucket.list(options),
     get: (key, options) => bucket.get(key, options),
     put: async (key, body, options) => {
-      if (isScheduled) await scheduler.schedule(Promise.resolve(), key);
+      if (isScheduled) await order.schedule(Promise.resolve(), key);
       return await bucket.put(key, body, options);
     },
     delete: (keys, options) => bucket.delete(keys, options),
@@ -202,11 +201,10 @@ async function withTwoWriters(scheduler: fc.Scheduler): Promise<void> {
   await using first = await RunningReplication.start({ databasePath: ours.path, replica: place });
   await first.sync();
   isScheduled = true;
-  const now = () => Date.now() + LEASE_MS + CLOCK_SLACK_MS;
   await using second = await RunningReplication.start({
     databasePath: theirs.path,
     replica: place,
-    now,
+    now: afterExpiry,
   });
   const write = async (running: RunningReplication, database: LiveDatabase, body: string) => {
     for (let i = 0; i < 3; i++) {
@@ -215,7 +213,7 @@ async function withTwoWriters(scheduler: fc.Scheduler): Promise<void> {
     }
   };
   const writing = Promise.allSettled([write(first, ours, "A"), write(second, theirs, "B")]);
-  await scheduler.waitFor(writing);
+  await order.waitFor(writing);
   isScheduled = false;
   await second.sync();
   // The first has nothing more to say, whether it has noticed already or not.

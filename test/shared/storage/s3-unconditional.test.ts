@@ -1,26 +1,14 @@
 import { describe, expect, it } from "vitest";
-import type { S3StoreOptions } from "../../../shared/storage/s3-store.ts";
 import type { Etag } from "../../../shared/storage/object-store.ts";
 import { bytesOf, patternBytes, useFaultyR2 } from "../../support/faulty-r2.ts";
-
-const CONDITIONS = ["if-none-match", "if-match"];
-const REFUSAL =
-  "<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message></Error>";
-
-/** A service that refuses every write on a condition, as Backblaze B2 does; what else it is asked for it does. */
-const withoutConditions: Partial<S3StoreOptions> = {
-  fetch: async (url, init) =>
-    ["PUT", "POST"].includes(init.method) && CONDITIONS.some((name) => name in init.headers)
-      ? new Response(REFUSAL, { status: 501 })
-      : await fetch(url, init),
-};
+import { unconditionalFetch } from "../../support/unconditional-fetch.ts";
 
 const fixture = useFaultyR2();
 const absent = { onlyIf: { absent: true } } as const;
 
 describe("S3Store, with a service that knows no conditional writes", () => {
   it("looks first, and writes only what is not there", async () => {
-    const store = fixture.openStore(withoutConditions);
+    const store = fixture.openStore({ fetch: unconditionalFetch });
     await store.put("k", bytesOf("first"), absent);
     await expect(store.put("k", bytesOf("second"), absent)).rejects.toMatchObject({
       code: "STORE_CONFLICT",
@@ -30,7 +18,7 @@ describe("S3Store, with a service that knows no conditional writes", () => {
   });
 
   it("replaces only the content that was meant", async () => {
-    const store = fixture.openStore(withoutConditions);
+    const store = fixture.openStore({ fetch: unconditionalFetch });
     const { etag } = await store.put("k", bytesOf("first"));
     await store.put("k", bytesOf("second"), { onlyIf: { etag } });
     await expect(store.put("k", bytesOf("third"), { onlyIf: { etag } })).rejects.toMatchObject({
@@ -41,13 +29,13 @@ describe("S3Store, with a service that knows no conditional writes", () => {
 
   it("writes what goes up in parts", async () => {
     const small = { partBytes: 5 * 1024 * 1024, singlePutBytesMax: 5 * 1024 * 1024 };
-    const store = fixture.openStore({ ...withoutConditions, ...small });
+    const store = fixture.openStore({ fetch: unconditionalFetch, ...small });
     const { etag } = await store.put("k", patternBytes(6 * 1024 * 1024), absent);
     expect((await store.get("k"))?.etag).toBe(etag);
   });
 
   it("refuses where the condition must be checked in the same step, and writes nothing", async () => {
-    const store = fixture.openStore(withoutConditions);
+    const store = fixture.openStore({ fetch: unconditionalFetch });
     for (const onlyIf of [{ absent: true } as const, { etag: "e" as Etag }]) {
       await expect(
         store.put("k", bytesOf("text"), { onlyIf, mustBeAtomic: true }),

@@ -33,8 +33,12 @@ export class Continuity {
   constructor(parts: ContinuityParts) {
     this.#parts = parts;
     const { onEvent, uploader } = parts;
-    const waiting = () => uploader.waiting;
-    this.patience = new Patience({ onEvent, waiting, now: () => performance.now() });
+    this.patience = new Patience({
+      onEvent,
+      waiting: () => uploader.waiting,
+      makeRoom: () => uploader.makeRoom(),
+      now: () => performance.now(),
+    });
   }
 
   /**

@@ -7,6 +7,8 @@ const RETRY_MS_MAX = 30_000;
 
 export interface PatienceOptions {
   readonly onEvent: (event: ReplicationEvent) => void;
+  /** Called when the disk is full, to remove what can be spared. */
+  readonly makeRoom: () => Promise<void>;
   /** Files that are staged and not in the store. */
   readonly waiting: () => number;
   /** A clock that never steps, in milliseconds. */
@@ -47,16 +49,17 @@ export class Patience {
       this.#failures = 0;
       return answer;
     } catch (error) {
-      return this.#waitAfter(error);
+      return await this.#waitAfter(error);
     }
   }
 
-  #waitAfter(error: unknown): number {
-    const { now, onEvent, waiting } = this.#options;
+  async #waitAfter(error: unknown): Promise<number> {
+    const { now, onEvent, waiting, makeRoom } = this.#options;
     const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures);
     if (isDiskFull(error)) {
       this.#fullSinceMs ??= now();
       onEvent({ event: "disk-full", message: (error as Error).message, retry_ms: retryMs });
+      await makeRoom();
     } else if (isReplicaError(error, "R2_ERROR") || isReplicaError(error, "STORE_DENIED")) {
       const { message } = error;
       onEvent({ event: "store-unavailable", message, retry_ms: retryMs, waiting: waiting() });

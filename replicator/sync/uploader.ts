@@ -202,14 +202,20 @@ export class Uploader {
     await this.#keep(txid, sizeBytes);
   }
 
+  /** Removes what is kept here of files that are in the store, but for the newest: compactions read them from there. */
+  async makeRoom(): Promise<void> {
+    await this.#trim(1, 0);
+  }
+
   /** Keeps the file that was uploaded last, by which a restart resumes, and some of those before it. */
   async #keep(txid: Txid, sizeBytes: number): Promise<void> {
     this.#kept.push({ txid, sizeBytes });
+    await this.#trim(KEPT_FILES_MAX, KEPT_BYTES_MAX);
+  }
+
+  async #trim(filesMax: number, bytesMax: number): Promise<void> {
     let bytes = this.#kept.reduce((sum, file) => sum + file.sizeBytes, 0);
-    while (
-      this.#kept.length > 1 &&
-      (this.#kept.length > KEPT_FILES_MAX || bytes > KEPT_BYTES_MAX)
-    ) {
+    while (this.#kept.length > 1 && (this.#kept.length > filesMax || bytes > bytesMax)) {
       const [oldest] = this.#kept;
       if (!oldest) return;
       await this.#staging.remove(oldest.txid);

@@ -25,7 +25,8 @@ export function mountSmallDisk(megabytes: number): SmallDisk {
     },
     free: () => rmSync(ballast, { force: true }),
     [Symbol.dispose]() {
-      execFileSync("umount", [folder]);
+      // Lazily: after a test that failed a file may still be open.
+      execFileSync("umount", ["--lazy", folder]);
       rmSync(folder, { recursive: true });
     },
   };

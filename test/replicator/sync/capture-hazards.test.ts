@@ -84,12 +84,17 @@ describe("WalCapture, when the database is replaced while it is read", () => {
     other?.close();
   });
 
-  it("holds nothing of it for a checkpoint", async () => {
+  it("takes no other database's log for its own first one", async () => {
     using live = createLiveDatabase();
-    using fixture = await captured(live);
-    live.exec(insert(900));
+    live.exec(`${insert(3_000)}; PRAGMA wal_checkpoint(TRUNCATE)`);
+    using fixture = await CaptureFixture.start(live.path);
+    await fixture.captureAll();
+    expect(fixture.capture.position).toBe("no-log");
+    const before = await fixture.staging.txids();
     const other = replace(live);
     expect(fixture.capture.hold()).toBe("image");
+    await expect(fixture.captureAll()).rejects.toMatchObject({ code: "SOURCE_INVALID" });
+    expect(await fixture.staging.txids()).toEqual(before);
     other.close();
   });
 });

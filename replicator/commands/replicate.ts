@@ -94,6 +94,10 @@ function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): v
       return printNotice(
         `shipping the whole database as TXID ${event.txid}, ${megabytes(event.bytes)} MB: ${event.image}`,
       );
+    case "compared":
+      return printNotice(
+        `compared ${event.pages} pages with what was shipped: ${event.differing === 0 ? "none differs" : `${event.differing} differ, and only they are shipped`} (${event.reason})`,
+      );
     case "uploaded":
       if (!isVerbose) return;
       return printNotice(

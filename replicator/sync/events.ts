@@ -22,6 +22,17 @@ export type ReplicationEvent =
       readonly image: string | null;
     }
   | {
+      /**
+       * All pages were held against what was shipped, because the log could not show what changed. Only
+       * those that differ are shipped, as the next TXID; where none does, there is none.
+       */
+      readonly event: "compared";
+      /** Why the log could not. */
+      readonly reason: string;
+      readonly pages: number;
+      readonly differing: number;
+    }
+  | {
       readonly event: "uploaded";
       readonly txid: string;
       readonly bytes: number;

@@ -12,6 +12,7 @@ import { Demands } from "./demands.ts";
 import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
 import { Lease } from "./lease.ts";
 import { Pacer } from "./pacer.ts";
+import { PageMemory } from "./page-memory.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
@@ -115,8 +116,10 @@ export class Replication {
     const lease =
       options.lease === false ? undefined : await Lease.look({ replica, recordPath, now });
     source.holdReadLock();
+    const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
-    const capture = new WalCapture({ source, staging, now, txid });
+    memory.keepOnly(staged);
+    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const ladder = buildLadder(options, staging, now);
     ladder.uploaded(uploaded);

@@ -1,6 +1,8 @@
 /** The replicator's core on a live database, step by step: what `Replication` does, without its loop. */
 import { readFileSync } from "node:fs";
 import { SourceDatabase } from "../../replicator/source/source-database.ts";
+import type { ReplicationEvent } from "../../replicator/sync/events.ts";
+import { PageMemory } from "../../replicator/sync/page-memory.ts";
 import { findResumePoint, reconcile } from "../../replicator/sync/reconcile.ts";
 import { Staging, type StagedFile } from "../../replicator/sync/staging.ts";
 import { WalCapture } from "../../replicator/sync/wal-capture.ts";
@@ -27,9 +29,14 @@ export class CaptureFixture implements Disposable {
   readonly replica: Replica;
   /** It went on in the log where the last run ended. */
   readonly isResumed: boolean;
+  /** What the capture told. */
+  readonly events: readonly ReplicationEvent[];
 
   private constructor(
-    parts: Pick<CaptureFixture, "source" | "staging" | "capture" | "replica" | "isResumed">,
+    parts: Pick<
+      CaptureFixture,
+      "source" | "staging" | "capture" | "replica" | "isResumed" | "events"
+    >,
   ) {
     ({
       source: this.source,
@@ -37,6 +44,7 @@ export class CaptureFixture implements Disposable {
       capture: this.capture,
       replica: this.replica,
       isResumed: this.isResumed,
+      events: this.events,
     } = parts);
   }
 
@@ -48,15 +56,19 @@ export class CaptureFixture implements Disposable {
     const source = SourceDatabase.open(path);
     const staging = await Staging.open(path);
     source.holdReadLock();
+    const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged } = await reconcile(replica, { staging, source });
-    const capture = new WalCapture({ source, staging, now, txid });
+    memory.keepOnly(staged);
+    const events: ReplicationEvent[] = [];
+    const onEvent = (event: ReplicationEvent) => void events.push(event);
+    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
       while (await capture.capture());
     }
     const isResumed = point !== undefined;
-    return new CaptureFixture({ source, staging, capture, replica, isResumed });
+    return new CaptureFixture({ source, staging, capture, replica, isResumed, events });
   }
 
   /** Stages everything that is committed. */

@@ -220,6 +220,7 @@ describe("findResumePoint", () => {
     await fixture.checkpoint();
     live.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     fixture[Symbol.dispose]();
+    await fixture.staging.clear();
     fixture = await CaptureFixture.start(live.path);
     const [image] = await fixture.captureAll();
     expect((await fixture.decode(image.txid)).header).toMatchObject({ walOffset: 32, walSize: 0 });

@@ -43,6 +43,8 @@ export class SourceDatabase {
   /** Takes that over, so that there is no moment without it. */
   #nextReader: DatabaseSync;
   #framesAtLock = 0;
+  /** The log's file as it was when our connections opened it. */
+  #walInode: number | undefined;
   readonly #writer: DatabaseSync;
   readonly #checkpointer: PassiveCheckpointer;
 
@@ -79,6 +81,7 @@ export class SourceDatabase {
     try {
       beginReading(this.#reader);
       this.#framesAtLock = countFrames(this.#nextReader);
+      this.#walInode ??= inodeOf(this.walPath);
     } catch (cause) {
       const sentence = `${this.path} cannot be read in WAL mode (${(cause as Error).message}): ${this.path}-wal and ${this.path}-shm must be files that this user may write, on a file system with shared memory and locks`;
       throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
@@ -166,8 +169,15 @@ export class SourceDatabase {
 
   /** False when another file has taken the database's path, or none is there any more. */
   isStillInPlace(): boolean {
-    const there = statSync(this.path, { throwIfNoEntry: false });
-    return there?.ino === fstatSync(this.#fd).ino;
+    return inodeOf(this.path) === fstatSync(this.#fd).ino;
+  }
+
+  /**
+   * False when another file has taken the log's path, or none is there any more. SQLite never does that
+   * while our connections are open; it goes on writing to the file that has no name any more.
+   */
+  isLogInPlace(): boolean {
+    return inodeOf(this.walPath) === this.#walInode;
   }
 
   /** @throws {ReplicaError} `SOURCE_INVALID` when the database is not in its place any more. */
@@ -198,6 +208,9 @@ const UNOPENED: Readonly<Record<string, string>> = {
   EROFS:
     "its file system is read-only; the replicator checkpoints the log and keeps its staging directory beside the database",
 };
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
 
 function openFile(path: string): number {
   try {

@@ -3,7 +3,7 @@ import type { LtxHeader } from "../../shared/ltx/header.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import { isSameLog, isSameWal } from "../wal/wal-header.ts";
+import { isSameWal } from "../wal/wal-header.ts";
 import {
   hasWalFrames,
   readWalBatch,

@@ -12,6 +12,7 @@ import { openLtx } from "../../shared/ltx/open-ltx.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
+import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey } from "../../shared/replica/ltx-key.ts";
 import { concatBytes } from "./ltx-fixtures.ts";
 import { replicaIn } from "./replica-fixtures.ts";
@@ -106,15 +107,29 @@ export class CaptureFixture implements Disposable {
   /** The database that all staged files make together. */
   async merged(): Promise<Buffer> {
     const txids = await this.staging.txids();
-    const inputs = txids.map((txid) => openLtx([readFileSync(this.staging.pathOf(txid))]));
-    const { header, pages } = decodeLtx(concatBytes(compactLtx(inputs)));
-    const image = Buffer.alloc(header.commit * header.pageSize);
-    for (const { pgno, data } of pages) image.set(data, (pgno - 1) * header.pageSize);
-    return image;
+    return mergeLtx(txids.map((txid) => readFileSync(this.staging.pathOf(txid))));
+  }
+
+  /** The database that all files in the store make together. */
+  async restored(): Promise<Buffer> {
+    const { replica } = this;
+    const files: Uint8Array[] = [];
+    for await (const { key } of listLtxFiles(replica, { level: 0 })) {
+      files.push((await replica.store.get(key))!.bytes);
+    }
+    return mergeLtx(files);
   }
 
   /** Ends without a trace, as a process does: nothing is drained. */
   [Symbol.dispose](): void {
     this.source.close();
   }
+}
+
+function mergeLtx(files: readonly Uint8Array[]): Buffer {
+  const inputs = files.map((bytes) => openLtx([bytes]));
+  const { header, pages } = decodeLtx(concatBytes(compactLtx(inputs)));
+  const image = Buffer.alloc(header.commit * header.pageSize);
+  for (const { pgno, data } of pages) image.set(data, (pgno - 1) * header.pageSize);
+  return image;
 }

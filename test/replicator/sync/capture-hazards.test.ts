@@ -1,5 +1,5 @@
-import { renameSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { CaptureFixture } from "../../support/capture-fixture.ts";
 import {
@@ -8,6 +8,7 @@ import {
   imageNow,
   type LiveDatabase,
 } from "../../support/live-database.ts";
+import { expectRemembered } from "../../support/remembered-pages.ts";
 import { appendUnacknowledgedCommit } from "../../support/wal-images.ts";
 
 const insert = (bytes: number) => `INSERT INTO t (body) VALUES (randomblob(${bytes}))`;
@@ -138,5 +139,27 @@ describe("WalCapture, when an application dies before its commit counts", () => 
       for (const { imageReason } of await fixture.captureAll()) expect(imageReason).toBeUndefined();
     }
     await expectEqual(fixture);
+  });
+});
+
+describe("WalCapture, when a held file cannot be staged", () => {
+  it("compares the whole database, and ships what is in no file", async () => {
+    using live = createLiveDatabase();
+    using fixture = await captured(live);
+    live.exec(insert(3_000));
+    const held = fixture.capture.hold();
+    expect(held).toMatchObject({ finish: expect.any(Function) });
+    const level = fixture.staging.workFolder;
+    renameSync(level, `${level}-away`);
+    writeFileSync(level, "");
+    await expect(typeof held === "object" && held.finish()).rejects.toMatchObject({
+      code: "LOCAL_FILE",
+    });
+    rmSync(level);
+    renameSync(`${level}-away`, level);
+    expect(await fixture.captureAll()).toMatchObject([{ txid: 2n }]);
+    expect(fixture.events).toMatchObject([{ event: "compared" }]);
+    await expectEqual(fixture);
+    await expectRemembered(fixture);
   });
 });

@@ -64,7 +64,10 @@ export class PageMemory {
     return memory;
   }
 
-  /** Drops all but what describes the file of `txid`, which is known to be of the store's history. */
+  /**
+   * Drops all but what describes the staged file of `txid`, which is known to be of the store's history;
+   * all of it for undefined, where the store's position is taken over from somebody else.
+   */
   keepOnly(txid: Txid | undefined): void {
     if (this.#sums.point?.txid !== txid) this.#sums.forget();
   }

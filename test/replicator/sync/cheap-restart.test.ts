@@ -60,7 +60,7 @@ function changedPgnos(before: Buffer, after: Buffer, pageSize: number): number[]
   const pgnos: number[] = [];
   for (let offset = 0; offset < after.length; offset += pageSize) {
     const [was, is] = [before, after].map((image) => image.subarray(offset, offset + pageSize));
-    if (Buffer.compare(was!, is!) !== 0) pgnos.push(offset / pageSize + 1);
+    if (Buffer.compare(was, is) !== 0) pgnos.push(offset / pageSize + 1);
   }
   return pgnos;
 }
@@ -77,7 +77,7 @@ describe("a restart after the log is gone", () => {
       const [file, ...others] = await next.captureAll();
       expect(others).toEqual([]);
       const after = imageNow(next.source);
-      const { header, pages } = await next.decode(file!.txid);
+      const { header, pages } = await next.decode(file.txid);
       expect(file).toMatchObject({ txid: 3n, imageReason: undefined });
       expect(header).toMatchObject({ minTxid: 3n, maxTxid: 3n, commit: after.length / pageSize });
       expect(pages.map(({ pgno }) => pgno)).toEqual(changedPgnos(merged, after, pageSize));
@@ -111,7 +111,7 @@ describe("a restart after the log is gone", () => {
     {
       using next = await CaptureFixture.start(live.path, { replica });
       const [smaller] = await next.captureAll();
-      expect((await next.decode(smaller!.txid)).pages.length).toBeLessThan(20);
+      expect((await next.decode(smaller.txid)).pages.length).toBeLessThan(20);
       await next.upload();
     }
     whileDown(live.path, insert(9_000));
@@ -134,9 +134,9 @@ describe("a restart after the log is gone", () => {
     using next = await CaptureFixture.start(live.path, { replica });
     const files = await next.captureAll();
     expect(files).toHaveLength(1);
-    expect(files[0]!.pageCount).toBeGreaterThanOrEqual(1_000);
-    expect(files[0]!.pageCount).toBeLessThan(1_010);
-    expect(await next.staging.sizeOf(files[0]!.txid)).toBeLessThan(4_200_000);
+    expect(files[0].pageCount).toBeGreaterThanOrEqual(1_000);
+    expect(files[0].pageCount).toBeLessThan(1_010);
+    expect(await next.staging.sizeOf(files[0].txid)).toBeLessThan(4_200_000);
   });
 
   it("ships what differs of a database that took the path meanwhile", async () => {
@@ -168,7 +168,7 @@ describe("a restart after the log is gone", () => {
     whileDown(live.path, `CREATE TABLE u (x); INSERT INTO u VALUES (zeroblob(70000))`);
     using next = await CaptureFixture.start(live.path);
     const [staged] = await next.captureAll();
-    const { pages } = await next.decode(staged!.txid);
+    const { pages } = await next.decode(staged.txid);
     expect(pages.map(({ pgno }) => pgno).filter((pgno) => pgno > 1)).toEqual(
       Array.from({ length: pages.length - 1 }, (_, index) => pageCount + 1 + index),
     );
@@ -199,7 +199,7 @@ describe("a restart after the log is gone", () => {
     live = theirs;
     await shipOnce(theirs.path);
     const folders = [ours, theirs].map(({ folder }) => join(folder, ".app.db-litestream"));
-    cpSync(folders[1]!, folders[0]!, { recursive: true });
+    cpSync(folders[1], folders[0], { recursive: true });
     {
       using next = await CaptureFixture.start(ours.path, { replica });
       const files = await next.captureAll();

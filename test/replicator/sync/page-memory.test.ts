@@ -26,10 +26,10 @@ afterEach(() => {
   live[Symbol.dispose]();
 });
 
-async function startWithFour({ path, exec }: LiveDatabase): Promise<CaptureFixture> {
-  const started = await CaptureFixture.start(path);
+async function startWithFour(database: LiveDatabase): Promise<CaptureFixture> {
+  const started = await CaptureFixture.start(database.path);
   for (let round = 0; round < 4; round++) {
-    exec("INSERT INTO t (body) VALUES (randomblob(700))");
+    database.exec("INSERT INTO t (body) VALUES (randomblob(700))");
     await started.captureAll();
   }
   return started;

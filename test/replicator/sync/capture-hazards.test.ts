@@ -142,6 +142,26 @@ describe("WalCapture, when an application dies before its commit counts", () => 
   });
 });
 
+describe("WalCapture, when files were held", () => {
+  it("remembers their pages as it does any others", async () => {
+    using live = createLiveDatabase();
+    using fixture = await captured(live);
+    for (let round = 0; round < 3; round++) {
+      live.exec(insert(3_000));
+      const held = fixture.capture.hold();
+      if (typeof held === "object") await held.finish();
+    }
+    expect(fixture.capture.txid).toBe(4n);
+    appendUnacknowledgedCommit(fixture.source.walPath, [4, 5, 6]);
+    await fixture.captureAll();
+    live.exec("PRAGMA user_version = 1");
+    const [compared] = await fixture.captureAll();
+    expect(fixture.events).toMatchObject([{ event: "compared" }]);
+    expect(compared?.pageCount).toBeLessThan(6);
+    await expectEqual(fixture);
+  });
+});
+
 describe("WalCapture, when a held file cannot be staged", () => {
   it("compares the whole database, and ships what is in no file", async () => {
     using live = createLiveDatabase();

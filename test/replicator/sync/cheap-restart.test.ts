@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PageMemory } from "../../../replicator/sync/page-memory.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
 import { CaptureFixture } from "../../support/capture-fixture.ts";
 import { copyAsAfterCrash } from "../../support/crash-copy.ts";
@@ -237,6 +238,11 @@ describe("a restart after a crash under load", () => {
       whileDown(path, insert(20));
       await next.captureAll();
       await expectRemembered(next);
+      // By itself: it does not take the staged files any more.
+      const { txid } = next.capture;
+      for (const older of (await next.staging.txids()).slice(0, -1))
+        await next.staging.remove(older);
+      expect((await PageMemory.load(next.staging, 512)).at(txid)).toBeDefined();
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -112,6 +112,8 @@ describe("PageMemory", () => {
     for (const id of [undefined, txid(3), txid(5)]) {
       const memory = await PageMemory.load(fixture.staging, PAGE_BYTES);
       expect(memory.at(txid(4))).toBeDefined();
+      expect(memory.at(txid(3))).toBeUndefined();
+      expect(memory.at(undefined)).toBeUndefined();
       memory.keepOnly(id);
       expect([3, 4, 5].map((at) => memory.at(txid(at)))).toEqual([undefined, undefined, undefined]);
     }

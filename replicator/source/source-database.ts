@@ -96,6 +96,11 @@ export class SourceDatabase {
     return this.#framesAtLock;
   }
 
+  /** Committed frames in the log now, as SQLite counts them; less than 0 while somebody checkpoints. */
+  committedFrames(): number {
+    return countFrames(this.#nextReader);
+  }
+
   releaseReadLock(): void {
     this.#reader.exec("ROLLBACK");
   }

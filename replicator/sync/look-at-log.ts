@@ -55,6 +55,8 @@ function refuseForeignHand(
   position: CapturePosition,
 ): void {
   if (!source.isLogInPlace()) {
+    // Another database brings another log.
+    source.expectInPlace();
     throw new ReplicaError(
       "SOURCE_INVALID",
       `${source.walPath} was deleted or replaced while it was in use, so that new commits go to a file without a name: stop the application, whose last close brings them into the database, then start the replicator again`,

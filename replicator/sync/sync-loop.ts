@@ -112,9 +112,8 @@ export class Replication {
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.
-    const recordPath = staging.leaseRecordPath;
-    const lease =
-      options.lease === false ? undefined : await Lease.look({ replica, recordPath, now });
+    const place = { replica, recordPath: staging.leaseRecordPath, now };
+    const lease = options.lease === false ? undefined : await Lease.look(place);
     source.holdReadLock();
     const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });

@@ -96,7 +96,7 @@ function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): v
       );
     case "compared":
       return printNotice(
-        `compared ${event.pages} pages with what was shipped: ${event.differing === 0 ? "none differs" : `${event.differing} differ, and only they are shipped`} (${event.reason})`,
+        `compared ${event.pages} pages with what was shipped: ${event.differing === 0 ? "none differs" : `shipping only those that differ, ${event.differing}`} (${event.reason})`,
       );
     case "uploaded":
       if (!isVerbose) return;

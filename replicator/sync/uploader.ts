@@ -139,7 +139,13 @@ export class Uploader {
     const metadata = { [TIMESTAMP_METADATA]: formatInstant(timestampMs) };
     const body = await this.#staging.body(txid);
     try {
-      await this.#replica.store.put(key, body, { metadata, onlyIf: { absent: true }, signal });
+      const options = {
+        metadata,
+        onlyIf: { absent: true },
+        sizeBytesMax: sizeBytes,
+        signal,
+      } as const;
+      await this.#replica.store.put(key, body, options);
     } catch (cause) {
       if (!isReplicaError(cause, "STORE_CONFLICT")) throw cause;
       // The same file: our own PUT, whose answer was lost. Another one: somebody else's history.

@@ -1,6 +1,6 @@
 /** Pieces grow, from small ones on: most files are a few pages, some are millions. In bytes. */
 const PIECE_BYTES_MIN = 16 * 1024;
-const PIECE_BYTES_MAX = 256 * 1024;
+const PIECE_BYTES_MAX = 1024 * 1024;
 
 /** Gathers a file's bytes in pieces that are worth a write each. */
 export class PieceBuffer {

@@ -1,6 +1,6 @@
 /**
- * What the S3 store needs of `fetch`, on Node's own HTTP client. Node's `fetch` copies each body before it
- * sends it, 16 MiB a part of an upload, and takes half as long again for a small request.
+ * What the S3 store needs of `fetch`, on Node's HTTP client: `fetch` copies each body before it
+ * sends it, and a part of an upload has 16 MiB.
  */
 import http from "node:http";
 import https from "node:https";
@@ -11,14 +11,16 @@ import type {
   HttpResponse,
 } from "../../shared/storage/http.ts";
 
-/** A connection without a request is kept for so long: servers close theirs after a minute or so. */
-const KEEP_MS = 30_000;
+/** A connection that nobody has used for so long is closed: what lies between may have forgotten it. */
+const IDLE_MS = 20_000;
 
 const options = {
   keepAlive: true,
-  keepAliveMsecs: KEEP_MS,
   noDelay: true,
   scheduling: "lifo",
+  timeout: IDLE_MS,
+  // As with `fetch`: HTTPS_PROXY and its like hold where Node is told to heed them.
+  ...(process.env["NODE_USE_ENV_PROXY"] === "1" && { proxyEnv: process.env }),
 } as const;
 const agents = { "http:": new http.Agent(options), "https:": new https.Agent(options) };
 

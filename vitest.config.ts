@@ -2,9 +2,10 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 /**
- * Three projects. `node` runs what is in `shared` and `replicator`; `workerd` runs `worker` and,
- * once more, the tests of `shared` that need nothing of Node's; `interop` needs the peers' binaries
- * and is run by `.ci/run`.
+ * Four projects. `node` runs what is in `shared` and `replicator`; `kernel` runs the codec's tests once
+ * more, with its WebAssembly in place of TypeScript; `workerd` runs `worker` and, once more, the tests of
+ * `shared` that need nothing of Node's, with that WebAssembly too; `interop` needs the peers' binaries and
+ * is run by `.ci/run`.
  */
 export default defineConfig({
   test: {
@@ -13,6 +14,15 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/{shared,replicator,tools,worker-http}/**/*.test.ts"],
+          exclude: ["test/shared/ltx/kernel.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "kernel",
+          include: ["test/shared/ltx/**/*.test.ts"],
+          setupFiles: ["./test/support/kernel-node.ts"],
           testTimeout: 30_000,
           // The local R2 takes its time to start on a machine that is busy.
           hookTimeout: 60_000,
@@ -23,6 +33,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/shared/{ltx,replica}/**/*.test.ts"],
+          setupFiles: ["./test/support/workerd/kernel.ts"],
           globalSetup: ["./test/support/engine-databases.ts", "./test/support/worker-databases.ts"],
           testTimeout: 30_000,
         },

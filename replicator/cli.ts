@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
+import { installCodecKernel } from "./codec-kernel.ts";
 import { addLtx } from "./commands/ltx.ts";
 import { addReplicate } from "./commands/replicate.ts";
 import { addRestore } from "./commands/restore.ts";
@@ -61,6 +62,7 @@ function printError(error: unknown, asJson: boolean): void {
 
 async function main(argv: readonly string[]): Promise<number> {
   const normalized = normalizeArguments(argv);
+  installCodecKernel();
   try {
     await buildProgram(interruptSignal()).parseAsync(normalized, { from: "user" });
     return EXIT_DONE;

@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, openSync, statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { assert } from "../../shared/assert.ts";
@@ -13,6 +13,7 @@ import {
   type LtxFileInfo,
 } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type LtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { readInPieces } from "../files/read-in-pieces.ts";
 import { readAt } from "../files/read-at.ts";
 import { confirmStored } from "./confirm-stored.ts";
 import { readInOrder } from "../restore/read-in-order.ts";
@@ -80,7 +81,7 @@ async function compact(options: CompactionOptions): Promise<CompactedFile> {
     [OLDEST_METADATA]: formatInstant(await oldestStampMs(options, sources[0])),
   };
   try {
-    await replica.store.put(key, createReadStream(output.path, { highWaterMark: 1 << 20 }), {
+    await replica.store.put(key, readInPieces(output.path), {
       metadata,
       onlyIf: { absent: true },
       sizeBytesMax: sizeBytes,
@@ -162,8 +163,8 @@ async function* merge(
 
 async function verify(path: string): Promise<LtxSummary> {
   const decoder = new LtxDecoder();
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES_MAX })) {
-    for (const _ of decoder.push(chunk as Uint8Array));
+  for await (const chunk of readInPieces(path)) {
+    for (const _ of decoder.push(chunk));
   }
   return decoder.finish();
 }

@@ -13,6 +13,7 @@ import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
+import { PageRuns } from "./page-runs.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 
@@ -160,11 +161,9 @@ export class SourceDatabase {
     return await this.#checkpointer.run();
   }
 
-  /** A page as the database file holds it; bytes beyond its end are zeros, as SQLite itself sees them. */
-  readPage(pgno: number): Uint8Array {
-    const page = new Uint8Array(this.pageSize);
-    page.set(readAt(this.#fd, (pgno - 1) * this.pageSize, this.pageSize));
-    return page;
+  /** Reads pages as the database file holds them; bytes beyond its end are zeros, as SQLite itself sees them. */
+  pageRuns(): PageRuns {
+    return new PageRuns(this.#fd, this.pageSize);
   }
 
   /** Size of the database file, in pages. */

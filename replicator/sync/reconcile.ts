@@ -1,5 +1,4 @@
 /** What a replicator finds when it starts: in the staging directory, in the store, and in the log. */
-import { createReadStream } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { LEVEL_MAX } from "../../shared/limits.ts";
 import { LtxDecoder, type LtxPage } from "../../shared/ltx/decoder.ts";
@@ -8,6 +7,7 @@ import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { readInPieces } from "../files/read-in-pieces.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { readWalBatch, WalFile, walStart, type WalPosition } from "../wal/wal-reader.ts";
 import type { Staging } from "./staging.ts";
@@ -208,8 +208,8 @@ async function readStaged(
   onPage: (page: LtxPage) => void = () => undefined,
 ): Promise<LtxHeader> {
   const decoder = new LtxDecoder();
-  for await (const chunk of createReadStream(staging.pathOf(txid))) {
-    for (const page of decoder.push(chunk as Uint8Array)) onPage(page);
+  for await (const chunk of readInPieces(staging.pathOf(txid))) {
+    for (const page of decoder.push(chunk)) onPage(page);
   }
   const { header } = decoder.finish();
   if (header.minTxid === txid && header.maxTxid === txid) return header;

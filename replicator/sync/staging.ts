@@ -1,10 +1,10 @@
-import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
 import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
+import { readInPieces } from "../files/read-in-pieces.ts";
 import {
   makeFolder,
   publishFile,
@@ -97,7 +97,7 @@ export class Staging {
   async body(txid: Txid): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const path = this.pathOf(txid);
     const isSmall = (await this.sizeOf(txid)) <= WHOLE_BYTES_MAX;
-    return isSmall ? await readFile(path) : createReadStream(path, { highWaterMark: 1 << 20 });
+    return isSmall ? await readFile(path) : readInPieces(path);
   }
 
   /** A staged file's header and trailer, and its size: enough to tell it from any other. */

@@ -62,7 +62,7 @@ export class ControlFixture implements AsyncDisposable {
 
   /** The application of `app.db`. */
   get app(): DatabaseSync {
-    return this.#apps[0]!;
+    return this.#apps[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -133,19 +133,20 @@ class ReplicatedDatabase implements ControlledDatabase {
       },
     });
     const stop = new AbortController();
-    const ended = replication.run(stop.signal).then(
-      (state) => {
-        this.#state = state;
-      },
-      (error: unknown) => {
-        this.#error = (error as Error).message;
-        this.#state = replication.state;
-        this.#running = undefined;
-        replication.close();
-      },
-    );
+    const ended = this.#follow(replication, stop.signal);
     this.#error = undefined;
     this.#running = { replication, stop, ended };
+  }
+
+  async #follow(replication: Replication, stop: AbortSignal): Promise<void> {
+    try {
+      this.#state = await replication.run(stop);
+    } catch (error) {
+      this.#error = (error as Error).message;
+      this.#state = replication.state;
+      this.#running = undefined;
+      replication.close();
+    }
   }
 
   async stop(): Promise<void> {

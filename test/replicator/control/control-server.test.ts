@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { createConnection } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ControlServerOptions } from "../../../replicator/control/control-server.ts";
@@ -13,6 +13,11 @@ beforeEach(async () => {
 });
 afterEach(() => fixture[Symbol.asyncDispose]());
 
+/** What a client sends that waits for the store. */
+function waiting(): object {
+  return { path: fixture.at("app.db"), wait: true };
+}
+
 interface Answer {
   readonly status: number | undefined;
   readonly allow: string | undefined;
@@ -24,7 +29,7 @@ async function ask(method: string, path: string, body?: object | string): Promis
   const { socketPath } = fixture;
   const request = httpRequest({ socketPath, path, method, agent: false });
   request.end(typeof body === "object" ? JSON.stringify(body) : body);
-  const [response] = (await once(request, "response")) as [import("node:http").IncomingMessage];
+  const [response] = (await once(request, "response")) as [IncomingMessage];
   const text = Buffer.concat(await Array.fromAsync(response as AsyncIterable<Buffer>)).toString();
   const { statusCode: status, headers } = response;
   return { status, allow: headers.allow, body: text === "" ? undefined : JSON.parse(text) };
@@ -180,8 +185,8 @@ describe("a control server whose store does not answer", () => {
     });
     asked = Promise.withResolvers();
     const [database] = fixture.target.databases();
-    const sync = database!.sync.bind(database);
-    database!.sync = (request) => {
+    const sync = database.sync.bind(database);
+    database.sync = (request) => {
       asked.resolve(request.signal);
       return sync(request);
     };
@@ -189,11 +194,9 @@ describe("a control server whose store does not answer", () => {
   // A replicator that ends ships what is left.
   afterEach(() => gate.open());
 
-  const wait = () => ({ path: fixture.at("app.db"), wait: true });
-
   it("ends what is done for a client that has left", async () => {
     await startGated();
-    const body = JSON.stringify(wait());
+    const body = JSON.stringify(waiting());
     const client = createConnection(fixture.socketPath);
     client.write(
       `POST /sync HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
@@ -207,7 +210,7 @@ describe("a control server whose store does not answer", () => {
 
   it("says so when something takes longer than it may", async () => {
     await startGated();
-    expect(await ask("POST", "/sync", { ...wait(), timeout: 0.01 })).toMatchObject({
+    expect(await ask("POST", "/sync", { ...waiting(), timeout: 0.01 })).toMatchObject({
       status: 500,
       body: { error: expect.stringContaining("not done within 0.01 s") },
     });
@@ -215,7 +218,7 @@ describe("a control server whose store does not answer", () => {
 
   it("lets what is under way end when it is closed, and leaves no socket", async () => {
     await startGated();
-    const answer = ask("POST", "/sync", wait());
+    const answer = ask("POST", "/sync", waiting());
     await asked.promise;
     const closed = fixture.server.close();
     expect(existsSync(fixture.socketPath)).toBe(false);
@@ -226,7 +229,7 @@ describe("a control server whose store does not answer", () => {
 
   it("ends what does not end by itself when it is closed", async () => {
     await startGated({ graceMs: 1 });
-    const answer = ask("POST", "/sync", wait());
+    const answer = ask("POST", "/sync", waiting());
     await asked.promise;
     await fixture.server.close();
     expect(await answer).toMatchObject({

@@ -104,6 +104,10 @@ function toJson({ local, replica, pacing }: StatusReport) {
         timestamp: replica.atMs === undefined ? null : formatInstant(replica.atMs),
         waiting: replica.waiting,
         lag_seconds: replica.lagMs / 1_000,
+        ...(replica.writer && {
+          writer: replica.writer.writer,
+          writer_at: formatInstant(replica.writer.atMs),
+        }),
       },
     }),
     ...(pacing && {
@@ -130,13 +134,15 @@ function printTable(reports: readonly StatusReport[]): void {
   }
 }
 
-function describeReplica({ url, txid, atMs, waiting, lagMs }: ReplicaStatus & { url: string }) {
+function describeReplica(replica: ReplicaStatus & { readonly url: string }): string {
+  const { url, txid, atMs, waiting, lagMs, writer } = replica;
   if (txid === undefined || atMs === undefined) return `${url} holds nothing yet`;
   const lag =
     waiting === 0
       ? "all that is staged is there"
       : `${waiting} TXIDs wait, and it is ${Math.round(lagMs / 1_000)} s behind`;
-  return `${url} is at TXID ${formatTxid(txid)} of ${formatInstant(atMs)}: ${lag}`;
+  const said = writer ? `; ${writer.writer} wrote there at ${formatInstant(writer.atMs)}` : "";
+  return `${url} is at TXID ${formatTxid(txid)} of ${formatInstant(atMs)}: ${lag}${said}`;
 }
 
 function textOfTxid(txid: Txid | undefined): string {

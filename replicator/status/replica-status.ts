@@ -1,5 +1,10 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import {
+  parseStatus,
+  statusKey,
+  type StatusDocument,
+} from "../../shared/replica/status-document.ts";
 import { newestRemote } from "../sync/reconcile.ts";
 
 /** Where a replica stands against what is staged. */
@@ -12,6 +17,8 @@ export interface ReplicaStatus {
   readonly waiting: number;
   /** How old the newest in the store is while others wait; 0 when none waits. In milliseconds. */
   readonly lagMs: number;
+  /** What its writer said of itself last, where it says anything. */
+  readonly writer: StatusDocument | undefined;
 }
 
 export interface ReplicaStatusOptions {
@@ -21,7 +28,7 @@ export interface ReplicaStatusOptions {
   readonly signal: AbortSignal;
 }
 
-/** Asks a store how far it is; usually one request. */
+/** Asks a store how far it is; usually two requests. */
 export async function readReplicaStatus(
   replica: Replica,
   { local, nowMs, signal }: ReplicaStatusOptions,
@@ -30,5 +37,7 @@ export async function readReplicaStatus(
   const waiting = Math.max(0, Number((local ?? 0n) - (newest?.maxTxid ?? 0n)));
   const atMs = newest?.createdAtMs;
   const lagMs = waiting === 0 || atMs === undefined ? 0 : Math.max(0, nowMs - atMs);
-  return { txid: newest?.maxTxid, atMs, waiting, lagMs };
+  const said = await replica.store.get(statusKey(replica), { signal });
+  const writer = said && parseStatus(said.bytes);
+  return { writer, txid: newest?.maxTxid, atMs, waiting, lagMs };
 }

@@ -112,7 +112,9 @@ export class ControlServer implements AsyncDisposable {
     response: ServerResponse,
     signal: AbortSignal,
   ): Promise<object> {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+    const url = URL.parse(request.url ?? "/", "http://localhost");
+    if (!url) throw new NoRouteError(400, `${request.url} is no path`);
+    const { pathname, searchParams } = url;
     const get = GET_ROUTES.get(pathname);
     const post = POST_ROUTES.get(pathname);
     if (!get && !post) throw new NoRouteError(404, `there is no ${pathname} here`);

@@ -1,4 +1,4 @@
-import { chmod, lstat, rename, stat } from "node:fs/promises";
+import { lstat, rename, stat } from "node:fs/promises";
 import { createConnection, type Server } from "node:net";
 import { ReplicaError } from "../../shared/errors.ts";
 import { codeOf, removeFile, TEMPORARY_SUFFIX } from "../storage/durable-file.ts";
@@ -16,15 +16,13 @@ export interface ListenOptions {
  *   can be no socket at that place.
  */
 export async function listenOnSocket(server: Server, options: ListenOptions): Promise<void> {
-  const { socketPath, permissions } = options;
+  const { socketPath } = options;
   try {
     await listen(server, options).catch(async (error: unknown) => {
       if (codeOf(error) !== "EADDRINUSE") throw error;
       await removeStaleSocket(socketPath);
       await listen(server, options);
     });
-    // The mask only takes away; this gives exactly what was asked for.
-    await chmod(socketPath, permissions);
   } catch (cause) {
     server.close();
     if (cause instanceof ReplicaError) throw cause;
@@ -40,7 +38,7 @@ export async function listenOnSocket(server: Server, options: ListenOptions): Pr
 async function listen(server: Server, { socketPath, permissions }: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  // The socket is bound within the call, and must not be open to others even for a moment.
+  // A socket gets all that the mask leaves. It is bound within the call, and so never open to others.
   const before = process.umask(0o777 & ~permissions);
   try {
     server.listen(socketPath, resolve);

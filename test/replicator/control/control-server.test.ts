@@ -165,6 +165,7 @@ describe("the control server", () => {
 
   it("refuses other paths and methods, and a TXID of nothing", async () => {
     expect(await ask("GET", "/nothing")).toMatchObject({ status: 404 });
+    expect(await ask("GET", "//")).toMatchObject({ status: 400 });
     expect(await ask("GET", "/sync")).toMatchObject({ status: 405, allow: "POST" });
     expect(await ask("POST", "/list", {})).toMatchObject({ status: 405, allow: "GET, HEAD" });
     expect(await ask("GET", "/txid")).toMatchObject({ status: 400 });

@@ -5,6 +5,7 @@ import { Metrics } from "../../../replicator/metrics/metrics.ts";
 import { MetricsServer } from "../../../replicator/metrics/metrics-server.ts";
 import { ReplicaError } from "../../../shared/errors.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
+import { collectBytes } from "../../../shared/storage/bytes.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { ControlFixture } from "../../support/control-fixture.ts";
 import { countingStore, type CountingStore } from "../../support/counting-store.ts";
@@ -17,11 +18,13 @@ let fixture: ControlFixture;
 let metrics: Metrics;
 let store: CountingStore;
 let failing = 0;
+let bytesWritten: number;
 let staged: string[];
 let checkpointed: PromiseWithResolvers<void>;
 let db: string;
 beforeEach(async () => {
   staged = [];
+  bytesWritten = 0;
   checkpointed = Promise.withResolvers();
   metrics = new Metrics({
     databases: () => fixture.target.databases(),
@@ -43,7 +46,7 @@ beforeEach(async () => {
 });
 afterEach(() => fixture[Symbol.asyncDispose]());
 
-/** The counting store, whose next `failing` writes are refused before they get there. */
+/** The counting store, which adds up what is written; its next `failing` writes are refused. */
 function failingStore(): Replica["store"] {
   return {
     list: (options) => store.list(options),
@@ -51,7 +54,9 @@ function failingStore(): Replica["store"] {
     delete: (keys, options) => store.delete(keys, options),
     async put(key, body, options) {
       if (failing-- > 0) throw new ReplicaError("R2_ERROR", "the store is away");
-      return await store.put(key, body, options);
+      const bytes = await collectBytes(body, options?.signal);
+      bytesWritten += bytes.length;
+      return await store.put(key, bytes, options);
     },
   };
 }
@@ -103,8 +108,10 @@ describe("Metrics", () => {
     expect(staged).toHaveLength(txid);
     const put = { replica_type: "file", operation: "PUT" };
     expect(valueOf(seen, "litestream_replica_operation_total", put)).toBe(store.puts);
-    expect(valueOf(seen, "litestream_replica_operation_bytes", put)).toBe(bytes);
-    expect(valueOf(seen, "litestream_replica_operation_duration_seconds_count", put)).toBe(txid);
+    expect(valueOf(seen, "litestream_replica_operation_bytes", put)).toBe(bytesWritten);
+    expect(valueOf(seen, "litestream_replica_operation_duration_seconds_count", put)).toBe(
+      store.puts,
+    );
     const list = { db, class: "list" };
     expect(valueOf(seen, "eddy_store_operations_total", list)).toBe(store.lists);
     expect(valueOf(seen, "eddy_ltx_files_total", { db, level: "0" })).toBe(txid);

@@ -113,7 +113,9 @@ function refusal(status: number, reply: Reply | undefined, otherwise: string): R
   const told = typeof error === "string" ? error : otherwise;
   const message = typeof details === "string" ? `${told}: ${details}` : told;
   const fallback = reply === undefined ? "R2_ERROR" : (CODES[status] ?? "R2_ERROR");
-  return new ReplicaError(isErrorCode(code) ? code : fallback, message);
+  // What was cancelled there was not cancelled by whoever asks here.
+  const isTold = isErrorCode(code) && code !== "ABORTED";
+  return new ReplicaError(isTold ? code : fallback, message);
 }
 
 function tooLate(socketPath: string, timeoutMs: number, cause: unknown): ReplicaError {

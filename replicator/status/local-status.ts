@@ -22,13 +22,18 @@ export interface LocalStatus {
 /**
  * Looks at a database, its log and its staging directory. Nothing is locked, opened as a database or
  * changed. Not for the replicator's own process: closing the file would drop its locks.
+ *
+ * @param stagingFolder Where the configuration puts it; beside the database when it says nothing.
  */
-export async function readLocalStatus(path: string): Promise<LocalStatus> {
+export async function readLocalStatus(
+  path: string,
+  stagingFolder = stagingFolderOf(path),
+): Promise<LocalStatus> {
   const none = { path, txid: undefined, walBytes: undefined, error: undefined };
   try {
     const isEmpty = await lookAtDatabase(path);
     const walBytes = await sizeOf(`${path}-wal`);
-    const txid = isEmpty ? undefined : await newestStaged(path);
+    const txid = isEmpty ? undefined : await newestStaged(stagingFolder);
     return { ...none, status: txid === undefined ? "not initialized" : "ok", txid, walBytes };
   } catch (error) {
     if (codeOf(error) === "ENOENT") return { ...none, status: "no database" };
@@ -59,9 +64,9 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /** Litestream keeps several files there; the newest counts. */
-async function newestStaged(databasePath: string): Promise<Txid | undefined> {
+async function newestStaged(stagingFolder: string): Promise<Txid | undefined> {
   let newest: Txid | undefined;
-  for (const name of await namesIn(join(stagingFolderOf(databasePath), "ltx", "0"))) {
+  for (const name of await namesIn(join(stagingFolder, "ltx", "0"))) {
     const txid = parseLtxFileName(name)?.maxTxid;
     if (txid !== undefined && (newest === undefined || txid > newest)) newest = txid;
   }

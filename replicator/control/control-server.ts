@@ -153,7 +153,7 @@ async function withinTime(
     if (!timeout.aborted) throw cause;
     throw new ReplicaError(
       "R2_ERROR",
-      `${path}: not done within ${timeoutMs / 1_000} s, and it goes on: ask again, or give it longer with --timeout`,
+      `${path}: not done within ${timeoutMs / 1_000} s: ask again, or give it longer with --timeout`,
       { cause },
     );
   }

@@ -60,7 +60,7 @@ export async function reconcile(
 }
 
 /** The newest file at level 0; where that is empty, the one that reaches furthest at any level. */
-async function newestRemote(
+export async function newestRemote(
   replica: Replica,
   hint: Txid | undefined,
   signal: AbortSignal | undefined,

@@ -25,6 +25,11 @@ export interface StagedFile {
   readonly imageReason: string | undefined;
 }
 
+/** Where a database's staging directory is: `.app.db-litestream` beside it. */
+export function stagingFolderOf(databasePath: string): string {
+  return join(dirname(databasePath), `.${basename(databasePath)}-litestream`);
+}
+
 /**
  * The local level 0: files that are on their way to the store, and the newest one that is there
  * already. In Litestream's place, so that either finds where the other left off.
@@ -35,7 +40,7 @@ export class Staging {
   readonly #level: string;
 
   private constructor(databasePath: string) {
-    this.folder = join(dirname(databasePath), `.${basename(databasePath)}-litestream`);
+    this.folder = stagingFolderOf(databasePath);
     this.#level = join(this.folder, "ltx", "0");
   }
 

@@ -1,5 +1,6 @@
 /** The genuine Litestream binary, from the virtual environment that `.ci/run` makes. */
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -45,4 +46,41 @@ export async function litestreamAsync(
     child.once("exit", resolve);
   });
   return { status, output };
+}
+
+/** A `litestream` that runs until it is told to stop. */
+export interface LitestreamProcess extends AsyncDisposable {
+  readonly pid: number;
+}
+
+/**
+ * Starts `litestream` and waits until it has printed `ready`.
+ *
+ * @throws {Error} With what it printed, when it ends before that.
+ */
+export async function startLitestream(
+  args: readonly string[],
+  ready: string,
+): Promise<LitestreamProcess> {
+  const child = spawn(peerBinary("litestream"), args, {
+    env: { ...process.env, AWS_CA_BUNDLE: undefined },
+  });
+  const ended = once(child, "exit");
+  const printed = Promise.withResolvers<void>();
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.includes(ready)) printed.resolve();
+    });
+  }
+  await Promise.race([printed.promise, ended]);
+  if (child.exitCode !== null) throw new Error(`litestream ended: ${output}`);
+  return {
+    pid: child.pid ?? 0,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
 }

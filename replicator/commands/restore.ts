@@ -8,6 +8,7 @@ import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { parseRef } from "../../shared/replica/ref.ts";
 import type { RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import type { IntegrityCheck } from "../restore/check-integrity.ts";
+import { PARALLELISM_DEFAULT } from "../restore/decode-files.ts";
 import { restoreDatabase } from "../restore/restore-database.ts";
 import { openReplica } from "../storage/open-store.ts";
 import { megabytes, progressLine } from "../terminal/progress.ts";
@@ -26,6 +27,7 @@ interface RestoreFlags {
   readonly json?: boolean;
   readonly ifDbNotExists?: boolean;
   readonly ifReplicaExists?: boolean;
+  readonly parallelism: string;
 }
 
 /** Makes `eddy restore` known to the command line. */
@@ -46,7 +48,11 @@ export function addRestore(program: Command, signal: AbortSignal): void {
     .option("--dry-run", "show which LTX files would be used, and write nothing")
     .option("--if-db-not-exists", "do nothing, successfully, when the output file exists")
     .option("--if-replica-exists", "do nothing, successfully, when there is no replica")
-    .addOption(new Option("--parallelism <n>", "accepted for Litestream's sake").hideHelp())
+    .option(
+      "--parallelism <n>",
+      "read so many LTX files, or ranges of a large one, side by side",
+      String(PARALLELISM_DEFAULT),
+    )
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
@@ -68,6 +74,7 @@ async function restoreCommand(
 ): Promise<void> {
   const target = targetOf(flags);
   const integrityCheck = integrityCheckOf(flags.integrityCheck);
+  const parallelism = parallelismOf(flags.parallelism);
   const replica = openReplica(url, { env: process.env, writing: false, signal });
   if (flags.dryRun) return await printPlan(replica, url, target, flags, signal);
   const { output } = flags;
@@ -84,6 +91,7 @@ async function restoreCommand(
       target,
       integrityCheck,
       force: flags.force ?? false,
+      parallelism,
       signal,
       onProgress: (state) => progress.update(state),
     });
@@ -135,6 +143,11 @@ function targetOf({ txid, timestamp }: RestoreFlags): RestoreTarget {
 function integrityCheckOf(text: string): IntegrityCheck {
   if (text === "none" || text === "quick" || text === "full") return text;
   throw usageError(`--integrity-check is none, quick or full, not "${text}"`);
+}
+
+function parallelismOf(text: string): number {
+  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
+  throw usageError(`--parallelism is a number of requests, 1 to 999, not "${text}"`);
 }
 
 /** Field names as Litestream's `restore -dry-run -json` has them. */

@@ -1,17 +1,15 @@
 /** From a replica to a database file: every file of the plan, whole, every checksum verified. */
 import { existsSync, rmSync, statSync } from "node:fs";
 import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
-import { LtxDecoder } from "../../shared/ltx/decoder.ts";
 import type { LtxHeader } from "../../shared/ltx/header.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
-import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import { lockPgno } from "../../shared/sqlite/database-header.ts";
+import { applyFiles } from "./apply-files.ts";
 import { checkIntegrity, type IntegrityCheck } from "./check-integrity.ts";
 import { DatabaseFile } from "./database-file.ts";
-import { readInOrder } from "./read-in-order.ts";
 
 const SIDECARS = ["-wal", "-shm", "-journal"];
 
@@ -26,6 +24,8 @@ export interface RestoreOptions {
   readonly integrityCheck: IntegrityCheck;
   /** Replace a file that is there already. */
   readonly force: boolean;
+  /** Most requests at a time. */
+  readonly parallelism?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes of LTX files are read and applied. */
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
@@ -102,48 +102,16 @@ async function applyPlan(
   replica: Replica,
   plan: RestorePlan,
   file: DatabaseFile,
-  { signal, onProgress }: RestoreOptions,
+  { signal, parallelism, onProgress }: RestoreOptions,
 ): Promise<LtxHeader> {
   const totalBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let doneBytes = 0;
-  let newest: LtxHeader | undefined;
-  for (const info of plan.files) {
-    const decoder = new LtxDecoder();
-    try {
-      for await (const chunk of readInOrder(replica.store, info, signal)) {
-        throwIfAborted(signal);
-        for (const { pgno, data } of decoder.push(chunk)) file.writePage(pgno, data);
-        doneBytes += chunk.length;
-        onProgress?.({ doneBytes, totalBytes });
-      }
-      const { header } = decoder.finish();
-      checkHeader(header, info, newest);
-      newest = header;
-    } catch (error) {
-      throw isReplicaError(error, "CORRUPT_PAGE") ? inFile(info, error) : error;
-    }
-  }
-  if (!newest) throw new Error("a restore plan holds at least one file");
-  return newest;
-}
-
-function checkHeader(header: LtxHeader, info: LtxFileInfo, previous: LtxHeader | undefined): void {
-  if (header.minTxid !== info.minTxid || header.maxTxid !== info.maxTxid) {
-    const held = `${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)}`;
-    throw new ReplicaError(
-      "CORRUPT_PAGE",
-      `its name does not say the TXIDs that it holds, ${held}`,
-    );
-  }
-  if (previous && previous.pageSize !== header.pageSize) {
-    const sizes = `${header.pageSize} bytes, those before it ${previous.pageSize}`;
-    throw new ReplicaError(
-      "CORRUPT_PAGE",
-      `its pages have ${sizes}: two histories share this path`,
-    );
-  }
-}
-
-function inFile({ key }: LtxFileInfo, cause: ReplicaError): ReplicaError {
-  return new ReplicaError("CORRUPT_PAGE", `"${key}" is damaged: ${cause.message}`, { cause });
+  return await applyFiles(replica, plan.files, file, {
+    signal,
+    parallelism,
+    onBytes(bytes) {
+      doneBytes += bytes;
+      onProgress?.({ doneBytes, totalBytes });
+    },
+  });
 }

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { ReplicaError } from "../../shared/errors.ts";
+import { readAt } from "../files/read-at.ts";
 
 /** Consecutive pages are written together, up to so many bytes. */
 const RUN_BYTES_MAX = 1024 * 1024;
@@ -48,6 +49,22 @@ export class DatabaseFile {
     }
     this.#run.set(data, this.#runBytes);
     this.#runBytes += data.length;
+  }
+
+  /** Whether a page was written. */
+  has(pgno: number): boolean {
+    return this.#isMarked(pgno);
+  }
+
+  /** The numbers of the pages that were written, up to `last`, ascending. */
+  *pages(last: number): Generator<number, void> {
+    for (let pgno = 1; pgno <= last; pgno++) if (this.#isMarked(pgno)) yield pgno;
+  }
+
+  /** A page that was written, as it is now. */
+  readPage(pgno: number): Uint8Array {
+    this.#flush();
+    return readAt(this.#open(), (pgno - 1) * this.#pageSize, this.#pageSize);
   }
 
   /** The first page of 1 to `commit` that was never written, but for `lockPgno`; undefined: all there. */

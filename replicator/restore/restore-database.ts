@@ -18,6 +18,12 @@ export interface RestoreProgress {
   readonly totalBytes: number;
 }
 
+export interface RestoredState {
+  readonly txid: Txid;
+  /** Size of the database, in pages. */
+  readonly commit: number;
+}
+
 export interface RestoreOptions {
   readonly output: string;
   readonly target: RestoreTarget;
@@ -26,6 +32,10 @@ export interface RestoreOptions {
   readonly force: boolean;
   /** Most requests at a time. */
   readonly parallelism?: number | undefined;
+  /** Changes page 1 before the file is checked. */
+  readonly editPage1?: ((page: Uint8Array, state: RestoredState) => void) | undefined;
+  /** Called right before the file gets its name. */
+  readonly onFinished?: ((state: RestoredState) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes of LTX files are read and applied. */
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
@@ -84,11 +94,18 @@ async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<R
       const where = `page ${missing} of ${commit} is in none of the ${plan.files.length} LTX files`;
       throw new ReplicaError("CORRUPT_PAGE", `${where} that make TXID ${formatTxid(plan.txid)}`);
     }
+    const state = { txid: plan.txid, commit };
+    if (options.editPage1) {
+      const page1 = file.readPage(1);
+      options.editPage1(page1, state);
+      file.writePage(1, page1);
+    }
     file.finish(commit);
     checkIntegrity(file.temporaryPath, options.integrityCheck);
     throwIfAborted(signal);
     // SQLite would replay a log that belongs to the file which was here before.
     for (const suffix of SIDECARS) rmSync(options.output + suffix, { force: true });
+    options.onFinished?.(state);
     file.publish();
     const sizeBytes = commit * pageSize;
     return { txid: plan.txid, timestampMs, sizeBytes, files: plan.files.length, exact: plan.exact };

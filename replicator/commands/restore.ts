@@ -15,6 +15,7 @@ import { printJson, printLine, usageError } from "../terminal/output.ts";
 import { megabytes, progressLine } from "../terminal/progress.ts";
 import { parallelismOf, targetOf, type RestoreFlags } from "./restore-flags.ts";
 import { followCommand } from "./restore-follow.ts";
+import { isRestoreLink, restoreLinkCommand } from "./restore-link.ts";
 import { printPlan } from "./restore-plan.ts";
 
 const EXAMPLES = `
@@ -22,14 +23,15 @@ Examples:
   eddy restore r2://ACCOUNT_ID/eddy/app.db -o app.db
   eddy restore file:///var/backups/app -o yesterday.db --timestamp -1d
   eddy restore file:///var/backups/app -o before.db --txid 00000000000004d2
-  eddy restore r2://ACCOUNT_ID/eddy/app.db -o reader.db --follow`;
+  eddy restore r2://ACCOUNT_ID/eddy/app.db -o reader.db --follow
+  EDDY_TOKEN=… eddy restore https://WORKER/v1/dbs/app/snapshots/latest/app.db -o app.db`;
 
 /** Makes `eddy restore` known to the command line. */
 export function addRestore(program: Command, signal: AbortSignal): void {
   program
     .command("restore")
     .description("write a database file as it was, at its latest transaction or at any moment")
-    .argument("<url>", "the replica")
+    .argument("<url>", "the replica, or the https:// link of a database file that a Worker serves")
     .option("-o, --output <path>", "the file to write; it must not exist")
     .option("--txid <txid>", "as of this transaction: 16 hex digits, or txid:42")
     .option("--timestamp <moment>", "as of this moment: 2026-11-24T10:00:00Z, -5m, '2 hours ago'")
@@ -61,8 +63,10 @@ async function restoreCommand(
 ): Promise<void> {
   const target = targetOf(flags);
   const parallelism = parallelismOf(flags.parallelism);
-  const replica = openReplica(url, { env: process.env, writing: false, signal });
-  if (flags.dryRun) return await printPlan(replica, url, flags, signal);
+  const isLink = isRestoreLink(url);
+  if (flags.dryRun && flags.follow) throw usageError("--dry-run and --follow exclude each other");
+  const open = () => openReplica(url, { env: process.env, writing: false, signal });
+  if (flags.dryRun && !isLink) return await printPlan(open(), url, flags, signal);
   const { output } = flags;
   if (output === undefined) throw usageError("where to? Name the file with -o PATH");
   if (flags.ifDbNotExists && existsSync(output) && !flags.follow) {
@@ -81,11 +85,10 @@ async function restoreCommand(
     onProgress: (state) => progress.update(state),
   } satisfies RestoreOptions;
   try {
-    if (flags.follow) {
-      const onRestored = () => progress.end();
-      return await followCommand(replica, { ...options, onRestored }, flags);
-    }
-    const result = await restoreDatabase(replica, options);
+    const onRestored = () => progress.end();
+    if (isLink) return await restoreLinkCommand(url, { ...options, onRestored }, flags);
+    if (flags.follow) return await followCommand(open(), { ...options, onRestored }, flags);
+    const result = await restoreDatabase(open(), options);
     progress.end();
     const durationMs = Math.round(performance.now() - startedMs);
     printResult(result, { ...options, url, durationMs, json: flags.json ?? false });

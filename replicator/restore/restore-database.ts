@@ -1,5 +1,6 @@
 /** From a replica to a database file: every file of the plan, whole, every checksum verified. */
 import { existsSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import type { LtxHeader } from "../../shared/ltx/header.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
@@ -7,11 +8,12 @@ import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import { lockPgno } from "../../shared/sqlite/database-header.ts";
+import { makeFolder } from "../storage/durable-file.ts";
 import { applyFiles } from "./apply-files.ts";
 import { checkIntegrity, type IntegrityCheck } from "./check-integrity.ts";
 import { DatabaseFile } from "./database-file.ts";
 
-const SIDECARS = ["-wal", "-shm", "-journal"];
+export const SIDECARS = ["-wal", "-shm", "-journal"];
 
 export interface RestoreProgress {
   readonly doneBytes: number;
@@ -62,6 +64,7 @@ export async function restoreDatabase(
   options: RestoreOptions,
 ): Promise<RestoreResult> {
   if (!options.force) refuseExisting(options.output);
+  await makeFolderOf(options.output);
   try {
     return await restoreOnce(replica, options);
   } catch (error) {
@@ -71,8 +74,12 @@ export async function restoreDatabase(
   }
 }
 
-/** @throws {ReplicaError} `OUTPUT_EXISTS` when `output`, or a log that SQLite would take for its, is there. */
-function refuseExisting(output: string): void {
+/**
+ * An empty file counts for nothing, as with Litestream.
+ *
+ * @throws {ReplicaError} `OUTPUT_EXISTS` when `output`, or a log that SQLite would take for its, is there.
+ */
+export function refuseExisting(output: string): void {
   const isThere = existsSync(output) && statSync(output).size > 0;
   const inTheWay = isThere ? "" : SIDECARS.find((suffix) => existsSync(output + suffix));
   if (inTheWay === undefined) return;
@@ -80,6 +87,16 @@ function refuseExisting(output: string): void {
     "OUTPUT_EXISTS",
     `${output}${inTheWay} exists already: choose another --output, or replace it with --force`,
   );
+}
+
+/** @throws {ReplicaError} `LOCAL_FILE` when the folder is not there and cannot be made. */
+export async function makeFolderOf(output: string): Promise<void> {
+  try {
+    await makeFolder(dirname(output));
+  } catch (cause) {
+    const sentence = `cannot make the folder of ${output}: ${(cause as Error).message}`;
+    throw new ReplicaError("LOCAL_FILE", sentence, { cause });
+  }
 }
 
 async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<RestoreResult> {

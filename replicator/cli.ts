@@ -6,6 +6,7 @@ import { isReplicaError } from "../shared/errors.ts";
 import { addLtx } from "./commands/ltx.ts";
 import { addReplicate } from "./commands/replicate.ts";
 import { addRestore } from "./commands/restore.ts";
+import { addVerify } from "./commands/verify.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-code.ts";
 import { normalizeArguments } from "./terminal/arguments.ts";
 import { URLS } from "./terminal/help.ts";
@@ -42,6 +43,7 @@ function buildProgram(signal: AbortSignal): Command {
     .addHelpText("after", `${URLS}\n${EXIT_CODES}`);
   addReplicate(program, signal);
   addRestore(program, signal);
+  addVerify(program, signal);
   addLtx(program, signal);
   program
     .command("version")

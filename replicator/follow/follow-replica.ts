@@ -122,7 +122,7 @@ class Follower {
       });
       return true;
     } finally {
-      pages.discard();
+      await pages.discard();
     }
   }
 

@@ -5,6 +5,9 @@ import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import { decodeFiles } from "./decode-files.ts";
 
+/** Runs of pages that may be on their way to the disk while the next piece is decoded. */
+const RUNS_AHEAD_MAX = 2;
+
 interface ApplyOptions {
   readonly parallelism?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -28,6 +31,8 @@ export async function applyFiles(
   await decodeFiles(store, files, {
     ...options,
     onPage: (pgno, data) => target.writePage(pgno, data),
+    // In one file every page is there once; the next file may hold it anew.
+    afterPiece: (isLast) => target.settle(isLast ? 0 : RUNS_AHEAD_MAX),
     onFile({ key }, { header }) {
       if (newest && newest.pageSize !== header.pageSize) refuseOther(key, header, newest);
       newest = header;

@@ -15,8 +15,13 @@ export interface DecodeFilesOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes of LTX files have been read and decoded. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** Called with every page, file after file; it is not to be trusted before its file has ended. */
+  /**
+   * Called with every page, file after file. Its bytes are the decoder's again after the call, and not to
+   * be trusted before the file has ended.
+   */
   readonly onPage?: ((pgno: number, data: Uint8Array) => void) | undefined;
+  /** Waited for after each piece of a file: whoever takes the pages may need time for them. */
+  readonly afterPiece?: ((isLast: boolean) => Promise<void>) | undefined;
   /** Called when a file is at its end and all of its checksums hold. */
   readonly onFile?: ((file: LtxFileInfo, summary: LtxSummary) => void) | undefined;
   /** Told of a file that is damaged or gone, after which the next one is read; otherwise that is thrown. */
@@ -45,6 +50,7 @@ export async function decodeFiles(
       const chunk = await bytes;
       for (const { pgno, data } of decoder.push(chunk)) onPage?.(pgno, data);
       onBytes?.(chunk.length);
+      await options.afterPiece?.(isLast);
       if (!isLast) continue;
       const summary = decoder.finish();
       checkName(summary.header, file);

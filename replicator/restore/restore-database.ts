@@ -117,7 +117,7 @@ async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<R
       options.editPage1(page1, state);
       file.writePage(1, page1);
     }
-    file.finish(commit);
+    await file.finish(commit);
     checkIntegrity(file.temporaryPath, options.integrityCheck);
     throwIfAborted(signal);
     // SQLite would replay a log that belongs to the file which was here before.
@@ -127,7 +127,7 @@ async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<R
     const sizeBytes = commit * pageSize;
     return { txid: plan.txid, timestampMs, sizeBytes, files: plan.files.length, exact: plan.exact };
   } finally {
-    file.discard();
+    await file.discard();
   }
 }
 

@@ -11,6 +11,7 @@ import { addReset } from "./commands/reset.ts";
 import { addRestore } from "./commands/restore.ts";
 import { addStatus } from "./commands/status.ts";
 import { addSync } from "./commands/sync.ts";
+import { addVerify } from "./commands/verify.ts";
 import { addVersion } from "./commands/version.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-code.ts";
 import { normalizeArguments } from "./terminal/arguments.ts";
@@ -44,6 +45,7 @@ function buildProgram(signal: AbortSignal): Command {
     .addHelpText("after", `${URLS}\n${EXIT_CODES}`);
   addReplicate(program, signal);
   addRestore(program, signal);
+  addVerify(program, signal);
   addLtx(program, signal);
   addStatus(program, signal);
   addSync(program, signal);

@@ -4,12 +4,14 @@ import { benchCodec } from "./codec.ts";
 import { benchCommitToBucket } from "./commit-to-bucket.ts";
 import { benchFirstImage } from "./first-image.ts";
 import { benchCommitToQueryable } from "./commit-to-queryable.ts";
+import { benchRestoreManyFiles } from "./restore-many-files.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   codec: benchCodec,
   "first-image": benchFirstImage,
   "commit-to-bucket": benchCommitToBucket,
   "commit-to-queryable": benchCommitToQueryable,
+  "restore-many-files": benchRestoreManyFiles,
 };
 
 Object.assign(process.env, QUIET_WRANGLER);

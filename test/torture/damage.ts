@@ -2,6 +2,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -46,4 +47,12 @@ export function damageStaging(folder: string, random: Random): string {
       return `flipped a bit of ${name} at ${offset}`;
     }
   }
+}
+
+/** Removes a folder in which somebody may be making files at this moment. */
+export function removeAtOnce(folder: string): void {
+  if (!existsSync(folder)) return;
+  const gone = `${folder}.gone`;
+  renameSync(folder, gone);
+  rmSync(gone, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
 }

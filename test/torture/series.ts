@@ -6,10 +6,11 @@ import { openReplica } from "../../replicator/storage/open-store.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { seededRandom, type Random } from "../../tools/demo/random.ts";
 import { contentOf } from "../support/database-equality.ts";
-import { damageStaging, stagingOf } from "./damage.ts";
+import { damageStaging, removeAtOnce, stagingOf } from "./damage.ts";
 import { checkRestored, removeRestored, ReplicaJudge, type Promised } from "./judge.ts";
 import { startReplicator, restoreWith, type Contender, type ReplicatorLife } from "./contender.ts";
 import type { UnreliableBucket } from "./unreliable-bucket.ts";
+import { letRun } from "./let-run.ts";
 import { keepObjects } from "./keep-objects.ts";
 import { chooseClock, chooseSetting, describeSetting, type Setting } from "./setting.ts";
 import { Writer } from "./writer.ts";
@@ -19,6 +20,8 @@ export interface SeriesOptions {
   readonly rounds: number;
   /** Made, and removed at the end unless something was wrong. */
   readonly folder: string;
+  /** Removed in no case. */
+  readonly keep: boolean;
   readonly contender: Contender;
   /** Undefined: a folder is the store. */
   readonly bucket: UnreliableBucket | undefined;
@@ -101,7 +104,8 @@ class Series {
       await isCopied?.catch((cause: unknown) => this.#note(`no copy: ${String(cause)}`));
     }
     const files = failure === undefined ? await this.#judge.files() : [];
-    if (failure === undefined) rmSync(folder, { recursive: true, force: true });
+    if (failure === undefined && !this.#options.keep)
+      rmSync(folder, { recursive: true, force: true });
     return {
       seed: this.#options.seed,
       setting: this.#description,
@@ -129,10 +133,9 @@ class Series {
     this.#isStagingLost = false;
     // A signature that is too old or too young would be refused.
     const life = this.#start(chooseClock(random, bucket ? 240_000 : 3 * 86_400_000));
-    if (random.below(3) > 0) await life.until(() => life.events.length > 0, 3_000);
-    await life.until(() => false, random.below(random.pick([100, 400, 1_500])));
+    await letRun(life, random);
     await this.#disturb(life);
-    await life.until(() => false, random.below(400));
+    await letRun(life, random);
     if (random.below(2) === 0) await this.#askToSync(life);
     await this.#end(life);
     if (this.#isWriterAlive) {
@@ -160,7 +163,7 @@ class Series {
     if (random.below(8) === 0 && life.isRunning) {
       this.#note("removed the staging directory of a running replicator");
       this.#isStagingLost = true;
-      rmSync(join(stagingOf(this.#databasePath), "ltx"), { recursive: true, force: true });
+      removeAtOnce(join(stagingOf(this.#databasePath), "ltx"));
     }
     if (random.below(5) === 0) {
       this.#note("killed the writer");
@@ -196,7 +199,8 @@ class Series {
   #judgeEnd(life: ReplicatorLife): void {
     const { ownEnd } = life;
     if (!ownEnd) return;
-    const code = String(ownEnd.status);
+    const reason = /Error: .*|eddy: .*|"error".*/.exec(ownEnd.errors)?.[0] ?? "";
+    const code = `${ownEnd.status} ${reason.slice(0, 90)}`.trim();
     this.#ownEnds[code] = (this.#ownEnds[code] ?? 0) + 1;
     // Without its files it may end without a good word, but must lose nothing by it.
     if (this.#isStagingLost && ownEnd.errors.includes("ENOENT")) return;

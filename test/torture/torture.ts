@@ -18,7 +18,7 @@ import { UnreliableBucket } from "./unreliable-bucket.ts";
 const ROUNDS_PER_SERIES = 6;
 
 const USAGE = `npm run torture -- [--seed N] [--minutes M] [--rounds R] [--parallel P] [--store folder|bucket|both]
-                   [--peer litestream] [--json]
+                   [--peer litestream] [--keep] [--json]
 
   --seed N       begins with this seed; each database takes the next one (default: the time)
   --minutes M    begins no round after so long (default 5, or no limit with --rounds)
@@ -26,6 +26,7 @@ const USAGE = `npm run torture -- [--seed N] [--minutes M] [--rounds R] [--paral
   --parallel P   so many databases side by side (default 2)
   --store S      what the replicas are in (default both, in turn)
   --peer litestream   tortures the real Litestream instead, in folders
+  --keep         keeps the databases, replicas and logs of those that held too
   --json         prints the report as JSON`;
 
 const { values } = parseArgs({
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     parallel: { type: "string", default: "2" },
     store: { type: "string", default: "both" },
     peer: { type: "string" },
+    keep: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -101,7 +103,7 @@ async function torture(
       const useBucket = r2 && (plan.store === "bucket" || seed % 2 === 1);
       const bucket = useBucket ? await UnreliableBucket.start(r2) : undefined;
       const { contender, signal } = plan;
-      const options = { seed, rounds, contender, bucket, signal };
+      const options = { seed, rounds, contender, bucket, signal, keep: values.keep };
       const report = await runSeries({ ...options, folder: join(folder, String(seed)) });
       await bucket?.close();
       reports.push(report);
@@ -152,5 +154,5 @@ else {
     `${summary.rounds} rounds on ${summary.series} databases, ${summary.commits} commits, ${summary.txids} TXIDs, ${summary.seconds} s: ${failed.length === 0 ? "nothing was lost" : `${failed.length} databases FAILED`}`,
   );
 }
-if (failed.length === 0) rmSync(folder, { recursive: true, force: true });
+if (failed.length === 0 && !values.keep) rmSync(folder, { recursive: true, force: true });
 process.exit(failed.length === 0 ? 0 : 1);

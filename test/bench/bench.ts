@@ -3,11 +3,13 @@ import { QUIET_WRANGLER } from "../../tools/quiet-wrangler.ts";
 import { benchCodec } from "./codec.ts";
 import { benchCommitToBucket } from "./commit-to-bucket.ts";
 import { benchCommitToQueryable } from "./commit-to-queryable.ts";
+import { benchFlatOut } from "./flat-out.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   codec: benchCodec,
   "commit-to-bucket": benchCommitToBucket,
   "commit-to-queryable": benchCommitToQueryable,
+  "flat-out": benchFlatOut,
 };
 
 Object.assign(process.env, QUIET_WRANGLER);

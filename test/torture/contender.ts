@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import type { ReplicationEvent } from "../../replicator/sync/events.ts";
+import { restoreDatabase } from "../../replicator/restore/restore-database.ts";
+import { openReplica } from "../../replicator/storage/open-store.ts";
+import { toTxid } from "../../shared/ltx/txid.ts";
 import { eddy } from "../support/eddy-cli.ts";
 import { litestreamAsync } from "../support/litestream.ts";
 import { LitestreamReplicator } from "./litestream-replicator.ts";
 import { Replicator, type OwnEnd, type ReplicatorOptions } from "./replicator.ts";
+
+const LATEST = { kind: "latest" } as const;
 
 /** Who is tortured. */
 export type Contender = "eddy" | "litestream";
@@ -33,12 +38,14 @@ export interface RestoreOptions {
   readonly path: string;
   /** Undefined: the latest. */
   readonly txid?: bigint | undefined;
+  /** Ours: by the command line, or by what is behind it, which takes a process less. */
+  readonly byCommand: boolean;
 }
 
-/** Restores with the contender's own command; answers the TXID. */
+/** Restores as the contender does; answers the TXID. */
 export async function restoreWith(
   contender: Contender,
-  { url, env, path, txid }: RestoreOptions,
+  { url, env, path, txid, byCommand }: RestoreOptions,
 ): Promise<bigint> {
   const hex = txid?.toString(16).padStart(16, "0");
   if (contender === "litestream") {
@@ -46,6 +53,12 @@ export async function restoreWith(
     const { status, output } = await litestreamAsync(["restore", ...at, "-o", path, url], env);
     assert.equal(status, 0, `litestream restore failed: ${output}`);
     return txid ?? 0n;
+  }
+  if (!byCommand) {
+    const replica = openReplica(url, { env, writing: false });
+    const target = txid === undefined ? LATEST : { kind: "txid" as const, txid: toTxid(txid) };
+    const options = { output: path, target, integrityCheck: "none" as const, force: false };
+    return (await restoreDatabase(replica, options)).txid;
   }
   const at = hex === undefined ? [] : ["--txid", hex];
   const args = ["restore", url, "-o", path, "--integrity-check", "full", "--json", ...at];

@@ -274,7 +274,9 @@ class Series {
 
   async #restoreTo(path: string, txid?: bigint): Promise<{ commit: number; txid: bigint }> {
     const { contender } = this.#options;
-    const found = await restoreWith(contender, { url: this.#soundUrl, env: this.#env, path, txid });
+    const byCommand = this.#random.below(4) === 0;
+    const place = { url: this.#soundUrl, env: this.#env, path };
+    const found = await restoreWith(contender, { ...place, txid, byCommand });
     const commit = checkRestored(path, this.#writer);
     this.#note(`restored ${txid === undefined ? "" : `of TXID ${txid} `}commit ${commit}`);
     return { commit, txid: found };

@@ -3,8 +3,7 @@
  * checkpoints by a second connection, closes and opens anew. Usage, by `fork` only:
  * `writer-process.ts DATABASE OPTIONS-AS-JSON`.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as delay } from "node:timers/promises";
 import { DatabaseSync } from "node:sqlite";
 import { seededRandom } from "../../tools/demo/random.ts";
 import { createSchema, runTransaction } from "./random-transaction.ts";
@@ -95,6 +94,7 @@ async function step(): Promise<void> {
     await delay(random.below(40));
   } else {
     transact(() => runTransaction(app, random));
+    if (options.restMs > 0) await delay(random.below(options.restMs));
   }
 }
 

@@ -12,6 +12,8 @@ export interface WriterOptions {
   readonly autoVacuum: number;
   /** Pages that SQLite keeps in memory: with few it writes to the log before it commits. */
   readonly cachePages: number;
+  /** It rests up to so long after each transaction, in milliseconds. */
+  readonly restMs: number;
 }
 
 export type WriterRequest = "write" | "pause" | "end";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { openReplica } from "../../replicator/storage/open-store.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { seededRandom, type Random } from "../../tools/demo/random.ts";
@@ -139,7 +138,9 @@ class Series {
     if (random.below(2) === 0) await this.#askToSync(life);
     await this.#end(life);
     if (this.#isWriterAlive) {
-      if (random.below(2) === 0) await delay(random.below(200));
+      // What a replicator that is away cannot see is what it must not miss.
+      if (random.below(2) === 0)
+        await this.#writer.untilCommit(this.#writer.commit + random.below(40));
       await this.#writer.pause();
     }
     bucket?.behave();

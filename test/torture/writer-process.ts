@@ -72,20 +72,20 @@ function tryTo(database: DatabaseSync, sql: string): void {
 
 async function step(): Promise<void> {
   const kind = random.below(200);
-  if (kind < 6) {
+  if (kind < 10) {
     tryTo(
       other,
       `PRAGMA wal_checkpoint(${random.pick(["PASSIVE", "FULL", "RESTART", "TRUNCATE"])})`,
     );
-  } else if (kind < 8) {
+  } else if (kind < 12) {
     tryTo(app, "VACUUM");
-  } else if (kind < 11) {
+  } else if (kind < 18) {
     other.close();
     app.close();
     await delay(random.below(15));
     app = open();
     other = openOther();
-  } else if (kind < 12) {
+  } else if (kind < 20) {
     // Refused while anybody else is there; otherwise some commits are in no log at all.
     tryTo(app, "PRAGMA journal_mode = DELETE");
     transact(() => runTransaction(app, random));

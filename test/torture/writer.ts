@@ -1,9 +1,13 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
 import type { LedgerRow } from "./state-digest.ts";
 
 const PROGRAM = fileURLToPath(new URL("./writer-process.ts", import.meta.url));
+
+/** However many commits are waited for. */
+const COMMITS_MS_MAX = 1_500;
 
 export interface WriterOptions {
   readonly seed: number;
@@ -71,6 +75,12 @@ export class Writer {
     const paused = this.#paused(this.#child!);
     this.#send("pause");
     await paused;
+  }
+
+  /** Settles when it has told of `commit`, or after a while. */
+  async untilCommit(commit: number): Promise<void> {
+    const endMs = performance.now() + COMMITS_MS_MAX;
+    while (this.#commit < commit && performance.now() < endMs) await delay(5);
   }
 
   async kill(): Promise<void> {

@@ -137,6 +137,10 @@ export class Replicator implements ReplicatorLife {
       // The end of a process in the middle of a line.
       return;
     }
+    if ("error" in event) {
+      this.#errors += `${line}\n`;
+      return;
+    }
     this.events.push(event);
     if (event.event === "uploaded") this.#uploaded = BigInt(`0x${event.txid}`);
     this.#onEvent();

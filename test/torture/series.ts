@@ -52,7 +52,7 @@ class Series {
   readonly #databasePath: string;
   readonly #writer: Writer;
   readonly #judge: ReplicaJudge;
-  /** What the replicator is given, and where the same replica is without faults. */
+  /** As the replicator is given it, and as it is without faults. */
   readonly #url: string;
   readonly #soundUrl: string;
   readonly #env: Readonly<Record<string, string>>;
@@ -200,8 +200,7 @@ class Series {
   #judgeEnd(life: ReplicatorLife): void {
     const { ownEnd } = life;
     if (!ownEnd) return;
-    const reason = /Error: .*|eddy: .*|"error".*/.exec(ownEnd.errors)?.[0] ?? "";
-    const code = `${ownEnd.status} ${reason.slice(0, 90)}`.trim();
+    const code = `${ownEnd.status}: ${ownEnd.errors.split("\n", 1)[0]?.slice(0, 120)}`;
     this.#ownEnds[code] = (this.#ownEnds[code] ?? 0) + 1;
     // Without its files it may end without a good word, but must lose nothing by it.
     if (this.#isStagingLost && ownEnd.errors.includes("ENOENT")) return;

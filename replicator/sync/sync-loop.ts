@@ -1,6 +1,5 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
-import { ReplicaError } from "../../shared/errors.ts";
-import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { Ladder } from "../compaction/ladder.ts";
 import { ProcessLock } from "../source/process-lock.ts";
@@ -8,9 +7,12 @@ import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
 import { buildLadder } from "./build-ladder.ts";
 import { Checkpoints } from "./checkpoint.ts";
+import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
-import type { ReplicationEvent } from "./events.ts";
+import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
+import { Lease } from "./lease.ts";
 import { Pacer } from "./pacer.ts";
+import { PageMemory } from "./page-memory.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
@@ -33,6 +35,8 @@ export interface ReplicationOptions {
   readonly syncIntervalMs?: number | undefined;
   /** How often the levels from 1 on are written, in milliseconds; none: only level 0 is. */
   readonly levelIntervalsMs?: readonly number[] | undefined;
+  /** False: no lease is taken, for stores without conditional writes. The path must have one writer then. */
+  readonly lease?: boolean | undefined;
 }
 
 /** Where a replication stands. */
@@ -43,7 +47,7 @@ export interface ReplicationState {
   readonly waiting: number;
 }
 
-/** One database, followed. Locks are taken in this order: process, read lock, write lock. */
+/** One database, followed. Locks are taken in this order: process, lease, read lock, write lock. */
 export class Replication {
   readonly #lock: ProcessLock;
   readonly #source: SourceDatabase;
@@ -54,6 +58,7 @@ export class Replication {
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
   readonly #ladder: Ladder;
+  readonly #continuity: Continuity;
   readonly #demands = new Demands();
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
@@ -67,6 +72,7 @@ export class Replication {
     pacer: Pacer;
     wakeup: Wakeup;
     ladder: Ladder;
+    continuity: Continuity;
   }) {
     this.#lock = parts.lock;
     this.#source = parts.source;
@@ -76,6 +82,7 @@ export class Replication {
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
     this.#ladder = parts.ladder;
+    this.#continuity = parts.continuity;
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
@@ -98,13 +105,21 @@ export class Replication {
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
     const { syncIntervalMs = SYNC_INTERVAL_MS } = options;
-    const source = SourceDatabase.open(databasePath);
+    // A start that fails leaves nothing behind: this process may try again.
+    using undo = new DisposableStack();
+    const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
     const staging = await Staging.open(databasePath);
-    const lock = ProcessLock.take(staging.folder);
+    const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
+    // Before the replica is listed: whatever another one writes from here on is noticed by it.
+    const recordPath = staging.leaseRecordPath;
+    const lease =
+      options.lease === false ? undefined : await Lease.look({ replica, recordPath, now });
     source.holdReadLock();
+    const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
-    const capture = new WalCapture({ source, staging, now, txid });
+    memory.keepOnly(staged);
+    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const ladder = buildLadder(options, staging, now);
     ladder.uploaded(uploaded);
@@ -112,22 +127,20 @@ export class Replication {
       wakeup.notify();
       ladder.uploaded(uploadedTxid);
     };
-    const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent, onUploaded });
+    const onDiverged = () => wakeup.notify();
+    const shipping = { replica, staging, lease, onEvent };
+    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
+    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder };
+    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder, continuity };
     const replication = new Replication(parts);
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
       await replication.#captureWhatIsThere();
     }
-    onEvent({
-      event: "started",
-      db: databasePath,
-      txid: uploaded === undefined ? null : formatTxid(uploaded),
-      switched_to_wal: source.wasSwitchedToWal,
-      resumed: point !== undefined,
-    });
+    onEvent(startedEvent(source, uploaded, point !== undefined));
+    undo.move();
     return replication;
   }
 
@@ -144,7 +157,7 @@ export class Replication {
    */
   async once(signal: AbortSignal): Promise<ReplicationState> {
     await this.#captureWhatIsThere();
-    await this.#uploader.drainOrFail(signal);
+    await this.#ship(() => this.#uploader.drainOrFail(signal));
     return this.#stopped();
   }
 
@@ -157,11 +170,13 @@ export class Replication {
    */
   async sync(signal: AbortSignal): Promise<Txid | undefined> {
     const either = AbortSignal.any([signal, this.#ended.signal]);
-    const demand = this.#demands.add(either);
-    this.#wakeup.notify();
-    const txid = await demand;
-    if (txid !== undefined) await this.#uploader.whenUploaded(txid, either);
-    return txid;
+    for (;;) {
+      const demand = this.#demands.add(either);
+      this.#wakeup.notify();
+      const txid = await demand;
+      // Once more when the store's position was adopted meanwhile: the TXID means something else then.
+      if (txid === undefined || (await this.#uploader.whenUploaded(txid, either))) return txid;
+    }
   }
 
   /**
@@ -191,8 +206,10 @@ export class Replication {
       let waitMs: number | undefined;
       while (!captures.signal.aborted) {
         await this.#wakeup.wait(captures.signal, waitMs);
-        await this.#meetDemands();
-        waitMs = await this.#follow(captures.signal);
+        waitMs = await this.#continuity.patience.attempt(async () => {
+          await this.#meetDemands();
+          return await this.#follow(captures.signal);
+        });
       }
       await this.#captureWhatIsThere();
       await this.#meetDemands();
@@ -207,7 +224,7 @@ export class Replication {
     const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
     try {
       await Promise.all([uploading, compacting]);
-      await this.#uploader.drain(giveUp.signal);
+      await this.#ship(() => this.#uploader.drain(giveUp.signal));
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
@@ -221,15 +238,17 @@ export class Replication {
     this.#lock.release();
   }
 
+  /** Uploads what is staged, and the whole database once more where that turns out not to go on; then gives the lease back. */
+  async #ship(upload: () => Promise<void>): Promise<void> {
+    for (await upload(); this.#uploader.diverged !== undefined; await upload()) {
+      await this.#captureWhatIsThere();
+    }
+    await this.#uploader.release();
+  }
+
   #stopped(): ReplicationState {
-    const { txid, uploaded, waiting } = this.state;
-    this.#onEvent({
-      event: "stopped",
-      txid: txid === undefined ? null : formatTxid(txid),
-      uploaded_txid: uploaded === undefined ? null : formatTxid(uploaded),
-      waiting,
-    });
-    return { txid, uploaded, waiting };
+    this.#onEvent(stoppedEvent(this.state));
+    return this.state;
   }
 
   /**
@@ -269,21 +288,14 @@ export class Replication {
 
   /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */
   async #captureNext(): Promise<boolean> {
-    if (!this.#source.isStillInPlace()) {
-      throw new ReplicaError(
-        "SOURCE_INVALID",
-        `${this.#source.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
-      );
-    }
+    await this.#continuity.assure(this.#ended.signal);
     const staged = await this.#capture.capture();
     if (staged) this.#handOver(staged);
     return staged !== undefined;
   }
 
   #handOver(staged: StagedFile): void {
-    const { txid, sizeBytes, pageCount, imageReason } = staged;
-    const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
-    this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
-    this.#uploader.add(txid);
+    this.#onEvent(stagedEvent(staged));
+    this.#uploader.add(staged.txid);
   }
 }

@@ -25,7 +25,8 @@ export interface ReplicatorLife {
   readonly ownEnd: OwnEnd | undefined;
   until(fits: () => boolean, timeoutMs: number): Promise<void>;
   sync(timeoutMs: number): Promise<bigint | undefined>;
-  end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
+  /** Makes it end: at once, or as Ctrl-C does, and at once after `patienceMs`. Answers its exit code. */
+  end(signal: "SIGKILL" | "SIGTERM", patienceMs?: number): Promise<number | null>;
 }
 
 export function startReplicator(contender: Contender, options: ReplicatorOptions): ReplicatorLife {

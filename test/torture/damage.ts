@@ -22,8 +22,10 @@ export function damageStaging(folder: string, random: Random): string {
   if (!existsSync(level)) return "there is no staging directory yet";
   const names = readdirSync(level).sort();
   if (names.length === 0 || random.below(4) === 0) {
-    rmSync(folder, { recursive: true });
-    return "removed the staging directory";
+    // With all of it goes what shows that the lease is our own: the next start has to wait for its end.
+    const isWhole = random.below(4) === 0;
+    rmSync(isWhole ? folder : join(folder, "ltx"), { recursive: true });
+    return isWhole ? "removed the staging directory" : "removed all staged files";
   }
   // The newest matter most: a restart goes on from them.
   const name = random.below(2) === 0 ? names.at(-1)! : random.pick(names);

@@ -117,13 +117,13 @@ export class Replicator implements ReplicatorLife {
   }
 
   /** Ends it, at once or as Ctrl-C would, and waits until it is gone. */
-  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+  async end(signal: "SIGKILL" | "SIGTERM", patienceMs = 4_000): Promise<number | null> {
     if (this.isRunning) {
       this.#isToEnd = true;
       this.#child.kill(signal);
     }
     // What is left may take its time when the store does not answer.
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 4_000);
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), patienceMs);
     await this.#closed;
     clearTimeout(timer);
     return this.#child.exitCode;

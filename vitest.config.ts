@@ -43,6 +43,7 @@ export default defineConfig({
         test: {
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
+          globalSetup: ["./test/support/seaweedfs.ts"],
           ...TIMEOUTS,
           testTimeout: 120_000,
           fileParallelism: false,

@@ -10,6 +10,7 @@ import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import { readInPieces } from "../files/read-in-pieces.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { readWalBatch, WalFile, walStart, type WalPosition } from "../wal/wal-reader.ts";
+import { codeOf } from "../storage/durable-file.ts";
 import type { Staging } from "./staging.ts";
 
 export interface StartingPoint {
@@ -147,9 +148,9 @@ export async function isSameFile(
   const [head, tail, ours] = await Promise.all([
     store.get(key, { range: { offset: 0, length: LTX_HEADER_BYTES }, signal }),
     store.get(key, { range: { suffix: LTX_TRAILER_BYTES }, signal }),
-    staging.ends(txid),
+    unlessDamaged(() => staging.ends(txid)),
   ]);
-  if (!head || !tail || head.totalBytes !== ours.sizeBytes) return false;
+  if (!head || !tail || !ours || head.totalBytes !== ours.sizeBytes) return false;
   return Buffer.compare(head.bytes, ours.head) === 0 && Buffer.compare(tail.bytes, ours.tail) === 0;
 }
 
@@ -216,14 +217,14 @@ async function readStaged(
   throw new ReplicaError("CORRUPT_PAGE", "a staged file holds another TXID than its name says");
 }
 
-/** Undefined where `read` finds damage. */
+/** Undefined where `read` finds damage, or a file that somebody removed meanwhile. */
 async function unlessDamaged<Result>(
   read: () => Result | Promise<Result>,
 ): Promise<Result | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
+    if (isReplicaError(error, "CORRUPT_PAGE") || codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { readInPieces } from "../files/read-in-pieces.ts";
 import {
+  codeOf,
   makeFolder,
   publishFile,
   removeFile,
@@ -63,7 +64,7 @@ export class Staging {
 
   /** Removes what was never finished. Only under the process lock: another replicator may be writing it. */
   async removeUnfinished(): Promise<void> {
-    for (const name of await readdir(this.#level)) {
+    for (const name of await this.#names()) {
       if (name.endsWith(TEMPORARY_SUFFIX)) await removeFile(join(this.#level, name));
     }
   }
@@ -73,13 +74,22 @@ export class Staging {
     return this.#level;
   }
 
-  /** The TXIDs that are staged, ascending. */
+  /** The TXIDs that are staged, ascending; none when somebody removed the directory. */
   async txids(): Promise<Txid[]> {
-    const ranges = (await readdir(this.#level)).map(parseLtxFileName);
+    const ranges = (await this.#names()).map(parseLtxFileName);
     return ranges
       .filter((range) => range !== undefined && range.minTxid === range.maxTxid)
       .map((range) => range!.minTxid)
       .toSorted((a, b) => (a < b ? -1 : 1));
+  }
+
+  async #names(): Promise<string[]> {
+    try {
+      return await readdir(this.#level);
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return [];
+      throw error;
+    }
   }
 
   /** Writes one file, durably: after this its TXID is taken. */

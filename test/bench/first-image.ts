@@ -22,7 +22,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { S3Store } from "../../shared/storage/s3-store.ts";
 import { peerBinary } from "../support/litestream.ts";
-import { startSeaweedFs, type SeaweedFs } from "../support/seaweedfs.ts";
+import { seaweedUrl, startSeaweedFs, type SeaweedFs } from "../support/seaweedfs.ts";
 import { createLargeDatabase } from "./large-database.ts";
 import { printTable } from "./statistics.ts";
 
@@ -39,8 +39,7 @@ const CONTENDERS: readonly Contender[] = [
   {
     name: "Eddy",
     start(path, prefix, server) {
-      const parameters = { endpoint: server.endpoint, region: "us-east-1", forcePathStyle: "true" };
-      const url = `s3://${server.bucket}/${prefix}?${new URLSearchParams(parameters).toString()}`;
+      const url = seaweedUrl(server, prefix);
       return spawn(process.execPath, ["replicator/eddy.mjs", "replicate", path, url], {
         stdio: ["ignore", "ignore", "inherit"],
         env: { ...process.env, ...server.env },
@@ -75,11 +74,11 @@ export async function benchFirstImage(): Promise<void> {
   spawnSync(process.execPath, ["replicator/eddy.mjs", "version"]);
   const folder = mkdtempSync(join(tmpdir(), "eddy-bench-"));
   try {
-    const server = await startSeaweedFs(folder);
+    const { seaweed, stop } = await startSeaweedFs();
     try {
-      for (const megabytes of MEGABYTES) await benchSize(megabytes, server, folder);
+      for (const megabytes of MEGABYTES) await benchSize(megabytes, seaweed, folder);
     } finally {
-      await server.stop();
+      await stop();
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -119,7 +119,9 @@ dbs:
     replica: { url: file://${at("replica")} }
 `,
     );
-    daemon = await startLitestream(["replicate", "-config", config], "control socket listening");
+    daemon = await startLitestream(["replicate", "-config", config], {
+      ready: "control socket listening",
+    });
   });
   afterAll(async () => {
     await daemon[Symbol.asyncDispose]();

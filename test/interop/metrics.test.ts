@@ -37,7 +37,7 @@ dbs:
 `,
     );
     const args = ["replicate", "-config", config];
-    await using _ = await startLitestream(args, "starting compaction monitor");
+    await using _ = await startLitestream(args, { ready: "starting compaction monitor" });
     return parseExposition(await (await fetch(`http://${addr}/metrics`)).text());
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -33,6 +33,8 @@ export interface ReplicationOptions {
   readonly syncIntervalMs?: number | undefined;
   /** How often the levels from 1 on are written, in milliseconds; none: only level 0 is. */
   readonly levelIntervalsMs?: readonly number[] | undefined;
+  /** Where staged files are kept; beside the database when it is left out. */
+  readonly stagingFolder?: string | undefined;
 }
 
 /** Where a replication stands. */
@@ -41,6 +43,8 @@ export interface ReplicationState {
   readonly uploaded: Txid | undefined;
   /** Files that are staged and not in the store. */
   readonly waiting: number;
+  /** When all that was committed was last seen to be in the store, in milliseconds since the epoch. */
+  readonly syncedAtMs?: number | undefined;
 }
 
 /** One database, followed. Locks are taken in this order: process, read lock, write lock. */
@@ -55,6 +59,7 @@ export class Replication {
   readonly #checkpoints: Checkpoints;
   readonly #ladder: Ladder;
   readonly #demands = new Demands();
+  #syncedAtMs: number | undefined;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -98,9 +103,11 @@ export class Replication {
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
     const { syncIntervalMs = SYNC_INTERVAL_MS } = options;
-    const source = SourceDatabase.open(databasePath);
-    const staging = await Staging.open(databasePath);
-    const lock = ProcessLock.take(staging.folder);
+    // A start that fails leaves nothing behind: this process may try again.
+    using undo = new DisposableStack();
+    const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
+    const staging = await Staging.open(databasePath, options.stagingFolder);
+    const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     source.holdReadLock();
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
@@ -128,13 +135,14 @@ export class Replication {
       switched_to_wal: source.wasSwitchedToWal,
       resumed: point !== undefined,
     });
+    undo.move();
     return replication;
   }
 
   get state(): ReplicationState {
     const { txid } = this.#capture;
     const { uploaded, waiting } = this.#uploader;
-    return { txid, uploaded, waiting };
+    return { txid, uploaded, waiting, syncedAtMs: this.#syncedAtMs };
   }
 
   /**
@@ -150,17 +158,17 @@ export class Replication {
 
   /**
    * Stages all that is committed when it is called, whatever the pace is, and waits until it is safely in
-   * the store. Only while `run` runs.
+   * the store; without `wait`, until it is staged. Only while `run` runs.
    *
    * @returns The TXID that holds it all; undefined when there was never anything to ship.
    * @throws {ReplicaError} `ABORTED` when `signal` fires, or the replication ends, before that.
    */
-  async sync(signal: AbortSignal): Promise<Txid | undefined> {
+  async sync(signal: AbortSignal, wait = true): Promise<Txid | undefined> {
     const either = AbortSignal.any([signal, this.#ended.signal]);
     const demand = this.#demands.add(either);
     this.#wakeup.notify();
     const txid = await demand;
-    if (txid !== undefined) await this.#uploader.whenUploaded(txid, either);
+    if (wait && txid !== undefined) await this.#uploader.whenUploaded(txid, either);
     return txid;
   }
 
@@ -193,11 +201,13 @@ export class Replication {
         await this.#wakeup.wait(captures.signal, waitMs);
         await this.#meetDemands();
         waitMs = await this.#follow(captures.signal);
+        if (waitMs === undefined && this.#uploader.waiting === 0) this.#syncedAtMs = Date.now();
       }
       await this.#captureWhatIsThere();
       await this.#meetDemands();
     } catch (error) {
-      this.#ended.abort();
+      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
+      await Promise.allSettled([uploading, compacting]);
       throw error;
     } finally {
       watching[Symbol.dispose]();

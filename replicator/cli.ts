@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
+import { addDatabases } from "./commands/databases.ts";
 import { addLtx } from "./commands/ltx.ts";
 import { addReplicate } from "./commands/replicate.ts";
 import { addRestore } from "./commands/restore.ts";
@@ -43,6 +44,7 @@ function buildProgram(signal: AbortSignal): Command {
   addReplicate(program, signal);
   addRestore(program, signal);
   addLtx(program, signal);
+  addDatabases(program);
   program
     .command("version")
     .description("print the version")
@@ -63,7 +65,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const normalized = normalizeArguments(argv);
   try {
     await buildProgram(interruptSignal()).parseAsync(normalized, { from: "user" });
-    return EXIT_DONE;
+    // A command that ended by itself, under --exec, says how.
+    return Number(process.exitCode ?? EXIT_DONE);
   } catch (error) {
     // Commander has printed its own sentence, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;

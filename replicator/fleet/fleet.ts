@@ -126,6 +126,8 @@ export class Fleet implements ControlTarget {
   async start(path: string, signal: AbortSignal): Promise<FleetDatabase> {
     const database = this.#found(path);
     if (database.isAlive && database.status === "replicating") return database;
+    // One that failed is tried again now, and not when its pause is over.
+    if (database.error !== undefined) await this.#stop(database);
     this.#begin(database);
     try {
       await untilAborted(database.whenStarted, signal);

@@ -232,7 +232,8 @@ describe("Fleet with a folder", () => {
 
   it("looks into no file that it has open: that would drop its locks", async () => {
     await using fixture = new FleetFixture();
-    fixture.open("data/a.db");
+    // Nothing in this process but the fleet may have it open.
+    fixture.open("data/a.db").close();
     await fixture.run(FOLDER("watch: true,"));
     await fixture.sync("data/a.db");
     const { ino } = statSync(fixture.at("data/a.db"));

@@ -54,7 +54,13 @@ export class SourceDatabase {
   /** @throws {ReplicaError} `SOURCE_INVALID` with the reason, `BAD_CONFIG` for an old SQLite. */
   static open(path: string): SourceDatabase {
     refuseOldSqlite();
-    return new SourceDatabase(path, openFile(path));
+    const fd = openFile(path);
+    try {
+      return new SourceDatabase(path, fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   get walPath(): string {

@@ -84,7 +84,7 @@ async function replicateCommand(
     );
   }
   refuseNothing(config);
-  const log = logOf(config, flags);
+  const log = await logOf(config, flags);
   for (const notice of config.notices) log("warn", notice);
   const isFromFile = named.database === undefined;
   const { exec } = config;
@@ -109,14 +109,14 @@ function refuseNothing({ databases, folders, socket }: Config): void {
   throw usageError("the configuration names no database: add one under dbs");
 }
 
-function logOf({ logging }: Config, flags: ReplicateFlags): Log {
+async function logOf({ logging }: Config, flags: ReplicateFlags): Promise<Log> {
   const asked = flags.verbose ? "debug" : flags.logLevel;
   const fromEnvironment = LOG_LEVELS.find(
     (level) => level === process.env["LOG_LEVEL"]?.toLowerCase(),
   );
   // A daemon's log is read by machines, where nobody looks at it as it comes.
   const isForMachines = !flags.once && !process.stderr.isTTY;
-  return openLog({
+  return await openLog({
     level: asked ?? fromEnvironment ?? logging.level ?? "info",
     type: logging.type ?? (isForMachines ? "json" : "text"),
     fd: logging.stderr === false && !flags.json ? 1 : 2,

@@ -1,6 +1,5 @@
 /** What a replicator says while it runs: sentences for people, or JSON for whoever collects logs. */
 import { writeSync } from "node:fs";
-import { pino } from "pino";
 import type { LogLevel } from "../config/config.ts";
 
 export interface LogOptions {
@@ -21,13 +20,15 @@ export type Log = (
 const LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error"];
 
 /** Opens the log. Every line is written before the call returns: the process may end right after it. */
-export function openLog({ level, type, fd }: LogOptions): Log {
+export async function openLog({ level, type, fd }: LogOptions): Promise<Log> {
   if (type === "text") {
     const least = LEVELS.indexOf(level);
     return (given, sentence) => {
       if (LEVELS.indexOf(given) >= least) writeSync(fd, `${sentence}\n`);
     };
   }
+  // Other commands do without it, and start sooner.
+  const { pino } = await import("pino");
   const logger = pino(
     {
       level,

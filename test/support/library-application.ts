@@ -4,7 +4,7 @@
  * `stay`s until it is killed.
  */
 import { DatabaseSync } from "node:sqlite";
-import { replicate } from "../../replicator/index.ts";
+import { replicate } from "eddy";
 
 const [path = "", url = "", end = ""] = process.argv.slice(2);
 const database = new DatabaseSync(path);

@@ -88,10 +88,12 @@ async function replicateCommand(
   for (const notice of config.notices) log("warn", notice);
   const isFromFile = named.database === undefined;
   const { exec } = config;
+  // Once a command runs, it is not ended for what may pass; before that it is not begun.
+  let isRunning = false;
   const fleet = new Fleet({
     config,
     env: process.env,
-    retries: isFromFile,
+    retries: () => isFromFile || isRunning,
     // A command that is executed may be the one that makes it.
     waitsForFiles: isFromFile || exec !== undefined,
     ...reporting(log, { asJson: flags.json ?? false, isFromFile }),
@@ -100,7 +102,12 @@ async function replicateCommand(
   // The control socket (config.socket), metrics (config.metricsAddress) and heartbeat (config.heartbeat) of
   // `fleet` belong here: they begin before it runs, and end after it.
   if (exec === undefined) return await fleet.run(signal);
-  process.exitCode = await withCommand(exec, signal, (stop, begin) => fleet.run(stop, begin));
+  process.exitCode = await withCommand(exec, signal, async (stop, begin) => {
+    await fleet.run(stop, () => {
+      isRunning = true;
+      begin();
+    });
+  });
 }
 
 /** @throws {ReplicaError} `BAD_CONFIG` when there is nothing to do, nor ever will be. */
@@ -128,20 +135,21 @@ function reporting(
   log: Log,
   { asJson, isFromFile }: { readonly asJson: boolean; readonly isFromFile: boolean },
 ): Pick<FleetOptions, "onEvent" | "onNotice" | "onFailure"> {
-  const about = ({ path }: FleetDatabase) => (isFromFile ? `${path}: ` : "");
+  const about = ({ path }: FleetDatabase, sentence: string) =>
+    isFromFile && !sentence.includes(path) ? `${path}: ${sentence}` : sentence;
   return {
     onEvent(database, event) {
       if (asJson) return printJson({ ...event, db: database.path });
       printEvent(event, database.replicaUrl, (sentence) =>
-        log(levelOf(event), about(database) + sentence, { ...event, db: database.path }),
+        log(levelOf(event), about(database, sentence), { ...event, db: database.path }),
       );
     },
     onNotice: (text) => log("info", text),
     onFailure(database, error, retryMs) {
       // It is the command's own error then, and told when it ends.
-      if (!isFromFile) return;
+      if (!isFromFile && retryMs === undefined) return;
       const next = retryMs === undefined ? "" : `. Next try in ${retryMs} ms`;
-      log("error", about(database) + messageOf(error) + next, { db: database.path });
+      log("error", about(database, messageOf(error)) + next, { db: database.path });
     },
   };
 }

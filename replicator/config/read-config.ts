@@ -85,6 +85,9 @@ function readEntries(
         : ["the folder and pattern", `${entry.config.folder}/${entry.config.pattern}`];
     claim(node, what, path);
     claim(node, "the replica", identityOf(config.replica, env));
+    if (entry.kind === "database" && entry.config.stagingFolder !== undefined) {
+      claim(node, "the staging directory", entry.config.stagingFolder);
+    }
     return entry;
   });
 }

@@ -20,8 +20,8 @@ const RETRY_MS_MAX = 60_000;
 export interface FleetDatabaseOptions {
   readonly config: DatabaseConfig;
   readonly replica: Replica;
-  /** False: the first error ends it. */
-  readonly retries: boolean;
+  /** Asked at each error. False: it ends it. */
+  readonly retries: () => boolean;
   /** A file that is not there is waited for. */
   readonly waitsForFile: boolean;
   /** Its file may be removed: that is its end, and no failure. */
@@ -173,7 +173,8 @@ export class FleetDatabase implements ControlledDatabase {
         return;
       } catch (error) {
         if (isReplicaError(error, "ABORTED") && stop.aborted) return;
-        const { retries, mayVanish, onFailure } = this.#options;
+        const { mayVanish, onFailure } = this.#options;
+        const retries = this.#options.retries();
         this.#error = error;
         this.#status = "stopped";
         // A process that ends by it keeps the log; one that goes on needs the locks again.
@@ -181,13 +182,13 @@ export class FleetDatabase implements ControlledDatabase {
         this.#hasVanished = mayVanish && !existsSync(this.path);
         if (this.#hasVanished) return;
         this.#started.reject(error);
-        this.#settled.resolve();
         // An old SQLite or a wrong setting is as it is until somebody changes it.
         const isFinal = stop.aborted || !retries || isReplicaError(error, "BAD_CONFIG");
         const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 10));
         onFailure(error, isFinal ? undefined : pauseMs);
         if (!retries) throw error;
         if (isFinal) return;
+        this.#settled.resolve();
         await delay(pauseMs, undefined, { signal: stop }).catch(() => undefined);
       }
     }

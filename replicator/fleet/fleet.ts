@@ -9,19 +9,20 @@ import type { ControlTarget } from "../control/controlled-database.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { FleetDatabase } from "./fleet-database.ts";
 import { FleetFolder } from "./fleet-folder.ts";
-import { limitUploads } from "./limit-uploads.ts";
+import { limitStore } from "./limit-store.ts";
 import { canonicalPath } from "./member-config.ts";
 
 /** Databases that are opened, and ship their first image, at a time. */
 const STARTS_MAX = 4;
-/** Uploads under way at a time, of all databases together. */
+/** Requests under way at a time, of all databases together: many compact at the same moment. */
 const UPLOADS_MAX = 16;
+const READS_MAX = 32;
 
 export interface FleetOptions {
   readonly config: Pick<Config, "databases" | "folders" | "defaults">;
   readonly env: Environment;
-  /** False: the first database that fails ends them all, with its error. */
-  readonly retries: boolean;
+  /** Asked when a database fails. False: that ends them all, with its error. */
+  readonly retries: () => boolean;
   /** A database that is not there is waited for. */
   readonly waitsForFiles: boolean;
   readonly onEvent: (database: FleetDatabase, event: ReplicationEvent) => void;
@@ -38,7 +39,7 @@ export interface FleetOptions {
 export class Fleet implements ControlTarget {
   readonly #options: FleetOptions;
   readonly #startInTurn = slots(STARTS_MAX);
-  readonly #uploadInTurn = slots(UPLOADS_MAX);
+  readonly #limits = { uploads: slots(UPLOADS_MAX), reads: slots(READS_MAX) };
   /** By canonical path. */
   readonly #members = new Map<string, FleetDatabase>();
   /** By the identity of the replica. */
@@ -86,8 +87,7 @@ export class Fleet implements ControlTarget {
     const either = AbortSignal.any([signal, stop.signal]);
     const watching = Promise.all(this.#folders.map((folder) => folder.watch(either)));
     watching.catch((error: unknown) => this.#failed.reject(error));
-    const settling = this.databases().map(({ whenSettled }) => whenSettled);
-    void Promise.all(settling).then(onStarted);
+    void this.#tellStart(onStarted);
     let ends: readonly PromiseSettledResult<unknown>[] = [];
     try {
       await Promise.race([whenAborted(signal), this.#failed.promise]);
@@ -186,7 +186,7 @@ export class Fleet implements ControlTarget {
     }
     const database: FleetDatabase = new FleetDatabase({
       config,
-      replica: limitUploads(openConfiguredReplica(config.replica, env), this.#uploadInTurn),
+      replica: limitStore(openConfiguredReplica(config.replica, env), this.#limits),
       retries,
       waitsForFile: waitsForFiles && !mayVanish,
       mayVanish,
@@ -198,6 +198,12 @@ export class Fleet implements ControlTarget {
     this.#members.set(path, database);
     this.#replicas.set(identity, database);
     return database;
+  }
+
+  async #tellStart(onStarted: () => void): Promise<void> {
+    await Promise.all(this.databases().map(({ whenSettled }) => whenSettled));
+    // One that ended instead is the end of all of them.
+    if (this.#options.retries() || this.databases().every(({ isAlive }) => isAlive)) onStarted();
   }
 
   #begin(database: FleetDatabase): void {

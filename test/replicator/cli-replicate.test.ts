@@ -50,7 +50,7 @@ describe("eddy replicate with a configuration file", () => {
     const { status, stderr } = await eddy(["replicate", "-config", config, "-once"]);
     expect(status).toBe(0);
     expect(stderr).toContain(`line 6: "monitor-interval" has no effect`);
-    expect(stderr).toContain(`${at("one.db")}: replicating ${at("one.db")} to file://`);
+    expect(stderr).toContain(`replicating ${at("one.db")} to file://`);
     for (const name of ["one", "two.db"])
       expect(await restoredRows(`once/${name}`)).toHaveLength(2);
 
@@ -256,6 +256,15 @@ describe("eddy replicate --exec", () => {
     expect(status).toBe(130);
     const pid = /command (\d+) runs/.exec(stdout)?.[1];
     await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 20_000 }).toBe(false);
+  });
+
+  it("does not begin a command beside a database that cannot be replicated", async () => {
+    writeFileSync(at("bad.db"), "no database. ".repeat(500));
+    const url = `file://${at("bad-replica")}`;
+    const exec = node('console.log("the command runs")');
+    const { status, stdout, stderr } = await eddy(["replicate", "--exec", exec, at("bad.db"), url]);
+    expect(stderr).toContain("not a SQLite database");
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
   });
 
   it("says of a command that cannot be run that it cannot", async () => {

@@ -56,7 +56,7 @@ export class FleetFixture implements AsyncDisposable {
     this.#fleet = new Fleet({
       config: readConfig(text, options),
       env: {},
-      retries,
+      retries: () => retries,
       waitsForFiles,
       onEvent: ({ path }, event) => say(event.event, path, JSON.stringify(event)),
       onNotice: (text) => say("notice", "", text),

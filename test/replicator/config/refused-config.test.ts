@@ -68,6 +68,12 @@ describe("readConfig refuses", () => {
       "the database is that of line 2 already: /a",
     ],
     [
+      "two databases for one staging directory",
+      "dbs:\n  - {path: /a, meta-path: /m, replica: {path: /c}}\n  - {path: /b, meta-path: /m/, replica: {path: /d}}",
+      3,
+      "the staging directory is that of line 2 already: /m",
+    ],
+    [
       "two databases for one replica, however it is spelled",
       "dbs:\n  - {path: /a, replica: {url: 's3://b/p?region=auto&endpoint=http://h'}}\n  - {path: /b, replica: {type: s3, bucket: b, path: p, endpoint: 'http://H'}}",
       3,

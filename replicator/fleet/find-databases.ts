@@ -31,10 +31,11 @@ export function findDatabases(
   const [databases, leftOut, folders]: [string[], string[], string[]] = [[], [], []];
   const pending = [folder];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    folders.push(next);
     if (databases.length + leftOut.length > FILES_MAX) break;
     const entries = attempt(next, () => readdirSync(next, { withFileTypes: true }), leftOut);
-    for (const entry of entries ?? []) {
+    if (entries === undefined) continue;
+    folders.push(next);
+    for (const entry of entries) {
       const path = join(next, entry.name);
       const isFolder = entry.isDirectory();
       if (isFolder && recursive && !isStaging(entry.name)) pending.push(path);

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { isReplicaError } from "../../shared/errors.ts";
 import type { DatabaseConfig, FolderConfig } from "../config/config.ts";
 import { inodeOf, type FleetDatabase } from "./fleet-database.ts";
@@ -52,10 +53,9 @@ export class FleetFolder {
     if (!this.#options.config.watch) return;
     using watch = new FolderWatch((folder, name) => !this.#isMember(join(folder, name)));
     while (!signal.aborted) {
-      watch.follow(this.#folders);
-      // Looked at once more after it is watched: what came in between told nobody.
-      await this.#update(signal);
-      watch.follow(this.#folders);
+      // What comes between a look and the watch tells nobody, so it is looked once more.
+      do await this.#update(signal);
+      while (!signal.aborted && watch.follow(this.#watched()));
       await watch.wait(signal);
     }
   }
@@ -65,6 +65,14 @@ export class FleetFolder {
     for (const [path, member] of this.#members) {
       if (member === database) this.#members.set(path, undefined);
     }
+  }
+
+  /** The folders in which something may come; one that is not there comes in the one above it. */
+  #watched(): readonly string[] {
+    if (this.#folders.length > 0) return this.#folders;
+    let above = dirname(this.#options.config.folder);
+    while (!existsSync(above)) above = dirname(above);
+    return [above];
   }
 
   async #update(signal: AbortSignal): Promise<void> {

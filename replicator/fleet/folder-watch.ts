@@ -16,14 +16,18 @@ export class FolderWatch implements Disposable {
     this.#isNews = isNews;
   }
 
-  /** Watches these folders from now on, and no others. */
-  follow(folders: readonly string[]): void {
+  /**
+   * Watches these folders from now on, and no others.
+   *
+   * @returns Whether there are some that were not watched before: what is in them is to be looked at again.
+   */
+  follow(folders: readonly string[]): boolean {
     for (const [folder, watcher] of this.#watchers) {
       if (!folders.includes(folder)) this.#drop(folder, watcher);
     }
-    for (const folder of folders) {
-      if (!this.#watchers.has(folder)) this.#add(folder);
-    }
+    const added = folders.filter((folder) => !this.#watchers.has(folder));
+    for (const folder of added) this.#add(folder);
+    return added.some((folder) => this.#watchers.has(folder));
   }
 
   /** Resolves when there may be something new, when `signal` fires, and now and then. */

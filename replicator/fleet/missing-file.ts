@@ -45,9 +45,8 @@ export async function waitForFile(
   onNotice(`${path} is not there yet; it is replicated as soon as it is`);
   using watch = new FolderWatch(() => true);
   while (!signal.aborted && !hasContent(path)) {
-    watch.follow([dirname(path)]);
     // It may have come before it was watched for.
-    if (!hasContent(path)) await watch.wait(signal);
+    if (!watch.follow([dirname(path)])) await watch.wait(signal);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FleetFixture } from "../../support/fleet-fixture.ts";
 
@@ -247,6 +247,29 @@ describe("Fleet with a folder", () => {
     fixture.open("data/b.db");
     await fixture.until("uploaded", "data/b.db");
     expect(isLocked()).toBe(true);
+  });
+
+  it("leaves a database alone that another entry has, and keeps staged files where it is told to", async () => {
+    await using fixture = new FleetFixture();
+    for (const name of ["data/a.db", "data/x/b.db"]) fixture.open(name);
+    await fixture.run(
+      `  - {path: AT/data/a.db, replica: {path: AT/own}}\n${folderEntry("recursive: true, meta-dir: AT/meta,")}`,
+    );
+    await fixture.until("notice", "", "data/a.db is left alone: ");
+    const [own, found] = fixture.fleet.databases();
+    expect(own?.replicaUrl).toBe(`file://${fixture.at("own")}`);
+    expect(found?.replicaUrl).toBe(`file://${fixture.at("replicas/x/b.db")}`);
+    await fixture.sync("data/x/b.db");
+    expect(existsSync(fixture.at("meta/x/b.db-litestream/ltx/0"))).toBe(true);
+    expect(existsSync(fixture.at("data/x/.b.db-litestream"))).toBe(false);
+  });
+
+  it("takes in the databases of a folder that is made after the start", async () => {
+    await using fixture = new FleetFixture();
+    await fixture.run(folderEntry("watch: true,"));
+    await fixture.until("notice", "", "data cannot be read");
+    fixture.open("data/a.db");
+    await fixture.until("uploaded", "data/a.db");
   });
 
   it("leaves a database alone that was unregistered", async () => {

@@ -14,6 +14,8 @@ export default defineConfig({
           name: "node",
           include: ["test/{shared,replicator,tools,worker-http}/**/*.test.ts"],
           testTimeout: 30_000,
+          // The local R2 takes its time to start on a machine that is busy.
+          hookTimeout: 60_000,
         },
       },
       {

@@ -43,6 +43,10 @@ export function addReplicate(program: Command, signal: AbortSignal): void {
       "--sync-interval <duration>",
       "steady writing is shipped as one file in so long; the first 30 commits after quiet go at once (default: 1s)",
     )
+    .option(
+      "--no-lease",
+      "take no lease in the store (lock.json): for stores without conditional writes; the path must have one writer",
+    )
     .addOption(
       new Option("--log-level <level>", "what is less important is not said").choices(LOG_LEVELS),
     )
@@ -175,6 +179,10 @@ function printEvent(
       return printNotice(
         `shipping the whole database as TXID ${event.txid}, ${megabytes(event.bytes)} MB: ${event.image}`,
       );
+    case "compared":
+      return printNotice(
+        `compared ${event.pages} pages with what was shipped: ${event.differing === 0 ? "none differs" : `shipping only those that differ, ${event.differing}`} (${event.reason})`,
+      );
     case "uploaded":
       return printNotice(
         `TXID ${event.txid} is in the store: ${event.bytes} bytes, ${event.ms} ms`,
@@ -182,6 +190,16 @@ function printEvent(
     case "store-unavailable":
       return printNotice(
         `the store does not take TXIDs: ${event.message}. ${event.waiting} wait in the staging directory; next try in ${event.retry_ms} ms`,
+      );
+    case "disk-full":
+      return printNotice(
+        `${event.message}; commits stay in the log, next try in ${event.retry_ms} ms`,
+      );
+    case "resumed":
+      return printNotice(`there is room again, after ${Math.round(event.paused_ms / 1000)} s`);
+    case "adopted":
+      return printNotice(
+        `${event.reason}: going on after ${event.txid === null ? "an empty replica" : `TXID ${event.txid}`}, the newest in the store`,
       );
     case "compaction-failed":
       return printNotice(`level ${event.level} could not be written: ${event.message}`);

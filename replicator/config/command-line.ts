@@ -19,6 +19,8 @@ export interface OverrideFlags {
   readonly syncInterval?: string;
   readonly restoreIfDbNotExists?: boolean;
   readonly exec?: string;
+  /** False: `--no-lease`. */
+  readonly lease: boolean;
 }
 
 /**
@@ -50,12 +52,13 @@ export function configOf(
 
 /** `config` with what the command line says in the place of what the file says. */
 export function override(config: Config, flags: OverrideFlags): Config {
-  const { syncInterval, restoreIfDbNotExists, exec } = flags;
+  const { syncInterval, restoreIfDbNotExists, exec, lease } = flags;
   const settings = {
     ...(syncInterval !== undefined && {
       syncIntervalMs: parseDuration(syncInterval, "--sync-interval"),
     }),
     ...(restoreIfDbNotExists && { restoreIfMissing: true }),
+    ...(!lease && { lease }),
   };
   return {
     ...config,

@@ -10,5 +10,6 @@ export function replicationOptionsOf(config: DatabaseConfig): Configured {
     stagingFolder: config.stagingFolder,
     syncIntervalMs: config.syncIntervalMs,
     levelIntervalsMs: config.levelIntervalsMs,
+    lease: config.lease,
   };
 }

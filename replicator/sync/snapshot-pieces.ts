@@ -1,9 +1,7 @@
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import { isSameLog } from "../wal/wal-header.ts";
 import {
   readWalBatch,
-  readWalHeader,
   WalFile,
   walFrameCount,
   walStart,
@@ -12,6 +10,7 @@ import {
 } from "../wal/wal-reader.ts";
 import { snapshotLtx, type SnapshotPoint } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces } from "./ltx-pieces.ts";
+import { isUndisturbedSince } from "./undisturbed.ts";
 
 /**
  * The bytes of a snapshot of the database at `point`, up to which the log has been captured:
@@ -33,7 +32,7 @@ export function* snapshotPieces(
     batch = readWalBatch(wal, start, offset - start.offset);
     if (batch?.end.offset !== offset) throw new DisturbedError();
   }
-  const isUndisturbed = () => isSameLog(header, readWalHeader(source.walPath));
+  const isUndisturbed = () => isUndisturbedSince(header, source);
   return yield* encodeInPieces(snapshotOf(batch, wal), isUndisturbed);
 
   function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {

@@ -1,16 +1,18 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
-import { ReplicaError } from "../../shared/errors.ts";
-import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
-import type { Replica } from "../../shared/replica/ltx-key.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Ladder } from "../compaction/ladder.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
 import { buildLadder } from "./build-ladder.ts";
 import { Checkpoints } from "./checkpoint.ts";
+import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
-import type { ReplicationEvent } from "./events.ts";
+import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
+import { Lease } from "./lease.ts";
 import { Pacer } from "./pacer.ts";
+import { PageMemory } from "./page-memory.ts";
+import type { ReplicationOptions, ReplicationState } from "./replication-options.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
@@ -24,30 +26,9 @@ const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 
-export interface ReplicationOptions {
-  readonly databasePath: string;
-  readonly replica: Replica;
-  readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
-  readonly now?: () => number;
-  /** After a burst, steady writing is shipped as one file in so many milliseconds. */
-  readonly syncIntervalMs?: number | undefined;
-  /** How often the levels from 1 on are written, in milliseconds; none: only level 0 is. */
-  readonly levelIntervalsMs?: readonly number[] | undefined;
-  /** Where staged files are kept; beside the database when it is left out. */
-  readonly stagingFolder?: string | undefined;
-}
+export type { ReplicationOptions, ReplicationState };
 
-/** Where a replication stands. */
-export interface ReplicationState {
-  readonly txid: Txid | undefined;
-  readonly uploaded: Txid | undefined;
-  /** Files that are staged and not in the store. */
-  readonly waiting: number;
-  /** When all that was committed was last seen to be in the store, in milliseconds since the epoch. */
-  readonly syncedAtMs?: number | undefined;
-}
-
-/** One database, followed. Locks are taken in this order: process, read lock, write lock. */
+/** One database, followed. Locks are taken in this order: process, lease, read lock, write lock. */
 export class Replication {
   readonly #lock: ProcessLock;
   readonly #source: SourceDatabase;
@@ -58,6 +39,7 @@ export class Replication {
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
   readonly #ladder: Ladder;
+  readonly #continuity: Continuity;
   readonly #demands = new Demands();
   #syncedAtMs: number | undefined;
   /** Fires when nothing is captured or uploaded any more. */
@@ -72,6 +54,7 @@ export class Replication {
     pacer: Pacer;
     wakeup: Wakeup;
     ladder: Ladder;
+    continuity: Continuity;
   }) {
     this.#lock = parts.lock;
     this.#source = parts.source;
@@ -81,6 +64,7 @@ export class Replication {
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
     this.#ladder = parts.ladder;
+    this.#continuity = parts.continuity;
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
@@ -109,9 +93,14 @@ export class Replication {
     const staging = await Staging.open(databasePath, options.stagingFolder);
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
+    // Before the replica is listed: whatever another one writes from here on is noticed by it.
+    const place = { replica, recordPath: staging.leaseRecordPath, now };
+    const lease = options.lease === false ? undefined : await Lease.look(place);
     source.holdReadLock();
+    const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
-    const capture = new WalCapture({ source, staging, now, txid });
+    memory.keepOnly(staged);
+    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const ladder = buildLadder(options, staging, now);
     ladder.uploaded(uploaded);
@@ -119,22 +108,19 @@ export class Replication {
       wakeup.notify();
       ladder.uploaded(uploadedTxid);
     };
-    const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent, onUploaded });
+    const onDiverged = () => wakeup.notify();
+    const shipping = { replica, staging, lease, onEvent };
+    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
+    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder };
+    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder, continuity };
     const replication = new Replication(parts);
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
       await replication.#captureWhatIsThere();
     }
-    onEvent({
-      event: "started",
-      db: databasePath,
-      txid: uploaded === undefined ? null : formatTxid(uploaded),
-      switched_to_wal: source.wasSwitchedToWal,
-      resumed: point !== undefined,
-    });
+    onEvent(startedEvent(source, uploaded, point !== undefined));
     undo.move();
     return replication;
   }
@@ -152,7 +138,7 @@ export class Replication {
    */
   async once(signal: AbortSignal): Promise<ReplicationState> {
     await this.#captureWhatIsThere();
-    await this.#uploader.drainOrFail(signal);
+    await this.#ship(() => this.#uploader.drainOrFail(signal));
     return this.#stopped();
   }
 
@@ -165,11 +151,14 @@ export class Replication {
    */
   async sync(signal: AbortSignal, wait = true): Promise<Txid | undefined> {
     const either = AbortSignal.any([signal, this.#ended.signal]);
-    const demand = this.#demands.add(either);
-    this.#wakeup.notify();
-    const txid = await demand;
-    if (wait && txid !== undefined) await this.#uploader.whenUploaded(txid, either);
-    return txid;
+    for (;;) {
+      const demand = this.#demands.add(either);
+      this.#wakeup.notify();
+      const txid = await demand;
+      // Once more when the store's position was adopted meanwhile: the TXID means something else then.
+      if (!wait || txid === undefined) return txid;
+      if (await this.#uploader.whenUploaded(txid, either)) return txid;
+    }
   }
 
   /**
@@ -199,8 +188,10 @@ export class Replication {
       let waitMs: number | undefined;
       while (!captures.signal.aborted) {
         await this.#wakeup.wait(captures.signal, waitMs);
-        await this.#meetDemands();
-        waitMs = await this.#follow(captures.signal);
+        waitMs = await this.#continuity.patience.attempt(async () => {
+          await this.#meetDemands();
+          return await this.#follow(captures.signal);
+        });
         if (waitMs === undefined && this.#uploader.waiting === 0) this.#syncedAtMs = Date.now();
       }
       await this.#captureWhatIsThere();
@@ -217,7 +208,7 @@ export class Replication {
     const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
     try {
       await Promise.all([uploading, compacting]);
-      await this.#uploader.drain(giveUp.signal);
+      await this.#ship(() => this.#uploader.drain(giveUp.signal));
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
@@ -231,15 +222,17 @@ export class Replication {
     this.#lock.release();
   }
 
+  /** Uploads what is staged, and the whole database once more where that turns out not to go on; then gives the lease back. */
+  async #ship(upload: () => Promise<void>): Promise<void> {
+    for (await upload(); this.#uploader.diverged !== undefined; await upload()) {
+      await this.#captureWhatIsThere();
+    }
+    await this.#uploader.release();
+  }
+
   #stopped(): ReplicationState {
-    const { txid, uploaded, waiting } = this.state;
-    this.#onEvent({
-      event: "stopped",
-      txid: txid === undefined ? null : formatTxid(txid),
-      uploaded_txid: uploaded === undefined ? null : formatTxid(uploaded),
-      waiting,
-    });
-    return { txid, uploaded, waiting };
+    this.#onEvent(stoppedEvent(this.state));
+    return this.state;
   }
 
   /**
@@ -279,21 +272,14 @@ export class Replication {
 
   /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */
   async #captureNext(): Promise<boolean> {
-    if (!this.#source.isStillInPlace()) {
-      throw new ReplicaError(
-        "SOURCE_INVALID",
-        `${this.#source.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
-      );
-    }
+    await this.#continuity.assure(this.#ended.signal);
     const staged = await this.#capture.capture();
     if (staged) this.#handOver(staged);
     return staged !== undefined;
   }
 
   #handOver(staged: StagedFile): void {
-    const { txid, sizeBytes, pageCount, imageReason } = staged;
-    const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
-    this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
-    this.#uploader.add(txid);
+    this.#onEvent(stagedEvent(staged));
+    this.#uploader.add(staged.txid);
   }
 }

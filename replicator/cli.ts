@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
 import { installCodecKernel } from "./codec-kernel.ts";
 import { addDaemon } from "./commands/daemon.ts";
+import { addDatabases } from "./commands/databases.ts";
 import { addLtx } from "./commands/ltx.ts";
 import { addMembership } from "./commands/membership.ts";
 import { addReplicate } from "./commands/replicate.ts";
@@ -47,6 +48,7 @@ function buildProgram(signal: AbortSignal): Command {
   addRestore(program, signal);
   addVerify(program, signal);
   addLtx(program, signal);
+  addDatabases(program);
   addStatus(program, signal);
   addSync(program, signal);
   addDaemon(program, signal);
@@ -70,7 +72,8 @@ async function main(argv: readonly string[]): Promise<number> {
   installCodecKernel();
   try {
     await buildProgram(interruptSignal()).parseAsync(normalized, { from: "user" });
-    return EXIT_DONE;
+    // A command that ended by itself, under --exec, says how.
+    return Number(process.exitCode ?? EXIT_DONE);
   } catch (error) {
     // Commander has printed its own sentence, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;

@@ -14,6 +14,7 @@ import { promisify } from "node:util";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
 import { PageRuns } from "./page-runs.ts";
+import { refuseOldSqlite } from "./sqlite-version.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 
@@ -25,8 +26,6 @@ const BUSY_TIMEOUT_MS = 1_000;
 const LOCK_SLICE_MS = 5;
 /** After so long without the write lock, its holder means to keep it. */
 const LOCK_WAIT_MS = 500;
-/** The first SQLite whose log cannot be reset under a checkpointing process. */
-const SQLITE_VERSION_MIN = "3.51.3";
 
 /**
  * The application's database. It is read through one file descriptor that stays open until the
@@ -66,7 +65,13 @@ export class SourceDatabase {
   /** @throws {ReplicaError} `SOURCE_INVALID` with the reason, `BAD_CONFIG` for an old SQLite. */
   static open(path: string): SourceDatabase {
     refuseOldSqlite();
-    return new SourceDatabase(path, openFile(path));
+    const fd = openFile(path);
+    try {
+      return new SourceDatabase(path, fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   get walPath(): string {
@@ -283,16 +288,4 @@ function switchToWal(database: DatabaseSync, path: string): boolean {
     const sentence = `${path} cannot be switched to WAL mode (${message}): ${advice}`;
     throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
   }
-}
-
-function refuseOldSqlite(): void {
-  const version = process.versions["sqlite"] ?? "0";
-  const [found, needed] = [version, SQLITE_VERSION_MIN].map((text) =>
-    text.split(".").reduce((sum, part) => sum * 1_000 + Number(part), 0),
-  );
-  if ((found ?? 0) >= (needed ?? 0)) return;
-  throw new ReplicaError(
-    "BAD_CONFIG",
-    `this Node brings SQLite ${version}; ${SQLITE_VERSION_MIN} or newer is needed, because older ones can corrupt a database that two processes checkpoint: use Node 24.15 or newer`,
-  );
 }

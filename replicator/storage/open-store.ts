@@ -2,7 +2,12 @@ import { createHash } from "node:crypto";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ObjectStore } from "../../shared/storage/object-store.ts";
 import { S3Store } from "../../shared/storage/s3-store.ts";
-import { type Environment, parseStoreUrl, type S3Target } from "../../shared/storage/store-url.ts";
+import {
+  type Environment,
+  parseStoreUrl,
+  type S3Target,
+  type StoreTarget,
+} from "../../shared/storage/store-url.ts";
 import { nodeFetch } from "./node-fetch.ts";
 import { FileStore } from "./file-store.ts";
 
@@ -21,7 +26,11 @@ export interface OpenReplicaOptions {
  * @throws {ReplicaError} `BAD_CONFIG` as `parseStoreUrl`.
  */
 export function openReplica(url: string, { env, writing, signal }: OpenReplicaOptions): Replica {
-  const target = parseStoreUrl(url, env, { writing });
+  return openTarget(parseStoreUrl(url, env, { writing }), signal);
+}
+
+/** Opens the replica at a place that is known in all its parts. Nothing is asked of the store yet. */
+export function openTarget(target: StoreTarget, signal?: AbortSignal): Replica {
   if (target.kind === "folder") {
     return { store: withSignal(new FileStore(target.folder), signal), path: "", layout: "folder" };
   }

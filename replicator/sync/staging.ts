@@ -36,18 +36,18 @@ export function stagingFolderOf(databasePath: string): string {
  * already. In Litestream's place, so that either finds where the other left off.
  */
 export class Staging {
-  /** `.app.db-litestream` beside the database. */
+  /** `.app.db-litestream` beside the database, where nothing else was said. */
   readonly folder: string;
   readonly #level: string;
 
-  private constructor(databasePath: string) {
-    this.folder = stagingFolderOf(databasePath);
+  private constructor(databasePath: string, folder: string | undefined) {
+    this.folder = folder ?? stagingFolderOf(databasePath);
     this.#level = join(this.folder, "ltx", "0");
   }
 
   /** Makes the directory where it is missing. */
-  static async open(databasePath: string): Promise<Staging> {
-    const staging = new Staging(databasePath);
+  static async open(databasePath: string, folder?: string): Promise<Staging> {
+    const staging = new Staging(databasePath, folder);
     await staging.make();
     return staging;
   }

@@ -1,6 +1,5 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
 import type { Txid } from "../../shared/ltx/txid.ts";
-import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { Ladder } from "../compaction/ladder.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
@@ -13,6 +12,7 @@ import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "
 import { Lease } from "./lease.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
+import type { ReplicationOptions, ReplicationState } from "./replication-options.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
@@ -26,26 +26,7 @@ const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 
-export interface ReplicationOptions {
-  readonly databasePath: string;
-  readonly replica: Replica;
-  readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
-  readonly now?: () => number;
-  /** After a burst, steady writing is shipped as one file in so many milliseconds. */
-  readonly syncIntervalMs?: number | undefined;
-  /** How often the levels from 1 on are written, in milliseconds; none: only level 0 is. */
-  readonly levelIntervalsMs?: readonly number[] | undefined;
-  /** False: no lease is taken, for stores without conditional writes. The path must have one writer then. */
-  readonly lease?: boolean | undefined;
-}
-
-/** Where a replication stands. */
-export interface ReplicationState {
-  readonly txid: Txid | undefined;
-  readonly uploaded: Txid | undefined;
-  /** Files that are staged and not in the store. */
-  readonly waiting: number;
-}
+export type { ReplicationOptions, ReplicationState };
 
 /** One database, followed. Locks are taken in this order: process, lease, read lock, write lock. */
 export class Replication {
@@ -60,6 +41,7 @@ export class Replication {
   readonly #ladder: Ladder;
   readonly #continuity: Continuity;
   readonly #demands = new Demands();
+  #syncedAtMs: number | undefined;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -108,7 +90,7 @@ export class Replication {
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
     const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
-    const staging = await Staging.open(databasePath);
+    const staging = await Staging.open(databasePath, options.stagingFolder);
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.
@@ -146,7 +128,7 @@ export class Replication {
   get state(): ReplicationState {
     const { txid } = this.#capture;
     const { uploaded, waiting } = this.#uploader;
-    return { txid, uploaded, waiting };
+    return { txid, uploaded, waiting, syncedAtMs: this.#syncedAtMs };
   }
 
   /**
@@ -162,19 +144,20 @@ export class Replication {
 
   /**
    * Stages all that is committed when it is called, whatever the pace is, and waits until it is safely in
-   * the store. Only while `run` runs.
+   * the store; without `wait`, until it is staged. Only while `run` runs.
    *
    * @returns The TXID that holds it all; undefined when there was never anything to ship.
    * @throws {ReplicaError} `ABORTED` when `signal` fires, or the replication ends, before that.
    */
-  async sync(signal: AbortSignal): Promise<Txid | undefined> {
+  async sync(signal: AbortSignal, wait = true): Promise<Txid | undefined> {
     const either = AbortSignal.any([signal, this.#ended.signal]);
     for (;;) {
       const demand = this.#demands.add(either);
       this.#wakeup.notify();
       const txid = await demand;
       // Once more when the store's position was adopted meanwhile: the TXID means something else then.
-      if (txid === undefined || (await this.#uploader.whenUploaded(txid, either))) return txid;
+      if (!wait || txid === undefined) return txid;
+      if (await this.#uploader.whenUploaded(txid, either)) return txid;
     }
   }
 
@@ -209,11 +192,13 @@ export class Replication {
           await this.#meetDemands();
           return await this.#follow(captures.signal);
         });
+        if (waitMs === undefined && this.#uploader.waiting === 0) this.#syncedAtMs = Date.now();
       }
       await this.#captureWhatIsThere();
       await this.#meetDemands();
     } catch (error) {
-      this.#ended.abort();
+      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
+      await Promise.allSettled([uploading, compacting]);
       throw error;
     } finally {
       watching[Symbol.dispose]();

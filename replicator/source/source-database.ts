@@ -6,6 +6,8 @@ import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
+import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
+import { readWalHeader } from "../wal/wal-reader.ts";
 
 const fdatasyncAsync = promisify(fdatasync);
 
@@ -34,6 +36,7 @@ export class SourceDatabase {
   /** Takes that over, so that there is no moment without it. */
   #nextReader: DatabaseSync;
   #framesAtLock = 0;
+  #logAtLock: WalHeader | undefined;
   readonly #writer: DatabaseSync;
   readonly #checkpointer: PassiveCheckpointer;
 
@@ -68,7 +71,13 @@ export class SourceDatabase {
    */
   holdReadLock(): void {
     beginReading(this.#reader);
+    this.#lookAtLog();
+  }
+
+  /** After the lock is held: what is committed later does no harm. */
+  #lookAtLog(): void {
     this.#framesAtLock = countFrames(this.#nextReader);
+    this.#logAtLock = readWalHeader(this.walPath);
   }
 
   /**
@@ -77,6 +86,11 @@ export class SourceDatabase {
    */
   get framesAtLock(): number {
     return this.#framesAtLock;
+  }
+
+  /** Says whether the log with this header was begun after the read lock was taken or moved last. */
+  isLogBegunSinceLock(header: WalHeader): boolean {
+    return this.#logAtLock !== undefined && !isSameWal(header, this.#logAtLock);
   }
 
   releaseReadLock(): void {
@@ -93,7 +107,7 @@ export class SourceDatabase {
     beginReading(this.#nextReader);
     this.#reader.exec("ROLLBACK");
     [this.#reader, this.#nextReader] = [this.#nextReader, this.#reader];
-    this.#framesAtLock = countFrames(this.#nextReader);
+    this.#lookAtLog();
   }
 
   /**
@@ -196,7 +210,7 @@ function beginReading(connection: DatabaseSync): void {
   connection.prepare("SELECT 1 FROM sqlite_schema").get();
 }
 
-/** What SQLite itself says, which is asked after the lock is held: what is committed later does no harm. */
+/** What SQLite itself says. */
 function countFrames(connection: DatabaseSync): number {
   return Number(connection.prepare("PRAGMA wal_checkpoint(NOOP)").get()?.["log"]);
 }

@@ -2,6 +2,7 @@ import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { isSameLog } from "../wal/wal-header.ts";
 import {
+  hasLastTransaction,
   readWalBatch,
   readWalHeader,
   WalFile,
@@ -33,7 +34,9 @@ export function* snapshotPieces(
     batch = readWalBatch(wal, start, offset - start.offset);
     if (batch?.end.offset !== offset) throw new DisturbedError();
   }
-  const isUndisturbed = () => isSameLog(header, readWalHeader(source.walPath));
+  // Nor may the last commit have been taken back, over which the next is written.
+  const isUndisturbed = () =>
+    isSameLog(header, readWalHeader(source.walPath)) && (!wal || hasLastTransaction(wal, position));
   return yield* encodeInPieces(snapshotOf(batch, wal), isUndisturbed);
 
   function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {

@@ -206,8 +206,11 @@ export class WalCapture {
     this.noticeNewLog();
     const [position, txid] = [this.#position, this.#txid];
     if (position === undefined || txid === undefined) return undefined;
+    // A log that was begun since holds what came after all that the read lock sees.
     const isCaptured =
-      position === "no-log" || walFrameCount(position) >= this.#source.framesAtLock;
+      position === "no-log" ||
+      this.#source.isLogBegunSinceLock(position.header) ||
+      walFrameCount(position) >= this.#source.framesAtLock;
     if (!isCaptured) return undefined;
     const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
     return { txid, pieces: snapshotPieces(this.#source, point, position) };

@@ -99,6 +99,20 @@ function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): v
       );
     case "compaction-failed":
       return printNotice(`level ${event.level} could not be written: ${event.message}`);
+    case "snapshot-written":
+      if (!isVerbose) return;
+      return printNotice(`a snapshot of TXID ${event.txid} is in the store: ${event.bytes} bytes`);
+    case "snapshot-failed":
+      return printNotice(
+        `no snapshot could be written: ${event.message}; next try in ${event.retry_ms} ms`,
+      );
+    case "retention-refused":
+      return printNotice(
+        `old files stay in the store, because it does not allow to delete them: ${event.message}`,
+      );
+    case "retention-failed":
+      return printNotice(`old files could not be deleted: ${event.message}`);
+    case "retention-deleted":
     case "compacted":
     case "checkpointed":
       return undefined;

@@ -1,6 +1,9 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 
+/** What a listing says of a file, or what was known when it was written. */
+export type RetainedFile = Omit<LtxFileInfo, "etag">;
+
 /** What is kept at least, and for how long. Times in milliseconds. */
 export interface RetentionRules {
   readonly nowMs: number;
@@ -12,12 +15,12 @@ export interface RetentionRules {
 
 export interface RetentionPlan {
   /** What nothing that is promised needs any more. */
-  readonly remove: readonly LtxFileInfo[];
+  readonly remove: readonly RetainedFile[];
   /** What takes its place: to be found in the store before anything is removed. */
-  readonly replacements: readonly LtxFileInfo[];
+  readonly replacements: readonly RetainedFile[];
 }
 
-type Files = readonly LtxFileInfo[];
+type Files = readonly RetainedFile[];
 
 /**
  * Chooses what may be deleted from `files`, one replica's listing in any order; with a part of the
@@ -55,8 +58,8 @@ export function planRetention(files: Files, rules: RetentionRules): RetentionPla
  */
 export function planLevel0Retention(files: Files, rules: RetentionRules): RetentionPlan {
   const { nowMs, l0RetentionMs } = rules;
-  const remove = new Set<LtxFileInfo>();
-  const replacements: LtxFileInfo[] = [];
+  const remove = new Set<RetainedFile>();
+  const replacements: RetainedFile[] = [];
   for (const { replacement, members, removable } of mergedGroups(files)) {
     if (!members.every((member) => isOld(member, nowMs, l0RetentionMs))) break;
     const added = removable.filter((member) => !remove.has(member));
@@ -85,7 +88,7 @@ export function snapshotsDueMs(files: Files, rules: RetentionRules): number | un
 }
 
 interface MergedGroup {
-  readonly replacement: LtxFileInfo;
+  readonly replacement: RetainedFile;
   /** The files of level 0 that it holds. */
   readonly members: Files;
   /** Those of them that may ever go: the newest of level 0 tells a replicator where to go on. */
@@ -100,7 +103,7 @@ function* mergedGroups(files: Files): Generator<MergedGroup> {
   let first = 0;
   for (const replacement of level1) {
     while (level0[first] && level0[first].minTxid < replacement.minTxid) first++;
-    const members: LtxFileInfo[] = [];
+    const members: RetainedFile[] = [];
     for (let index = first; index < level0.length; index++) {
       const member = level0[index];
       if (member.minTxid > replacement.maxTxid) break;
@@ -112,7 +115,7 @@ function* mergedGroups(files: Files): Generator<MergedGroup> {
 }
 
 /** Ascending by last TXID. */
-function keptSnapshots(files: Files, rules: RetentionRules): LtxFileInfo[] {
+function keptSnapshots(files: Files, rules: RetentionRules): RetainedFile[] {
   const { nowMs, l0RetentionMs } = rules;
   const snapshots = snapshotsOf(files);
   const newest = snapshots.at(-1);
@@ -134,15 +137,15 @@ function snapshotWindowMs({ l0RetentionMs, snapshotRetentionMs }: RetentionRules
   return Math.max(snapshotRetentionMs, l0RetentionMs);
 }
 
-function snapshotsOf(files: Files): LtxFileInfo[] {
+function snapshotsOf(files: Files): RetainedFile[] {
   return files.filter(isSnapshot).toSorted((a, b) => compare(a.maxTxid, b.maxTxid));
 }
 
-function isSnapshot({ minTxid }: LtxFileInfo): boolean {
+function isSnapshot({ minTxid }: RetainedFile): boolean {
   return minTxid === 1n;
 }
 
-function isOld({ createdAtMs }: LtxFileInfo, nowMs: number, retentionMs: number): boolean {
+function isOld({ createdAtMs }: RetainedFile, nowMs: number, retentionMs: number): boolean {
   return nowMs - createdAtMs >= retentionMs;
 }
 
@@ -154,7 +157,7 @@ function newestByLevel(files: Files): ReadonlyMap<number, Txid> {
   return newest;
 }
 
-function byTxid(a: LtxFileInfo, b: LtxFileInfo): number {
+function byTxid(a: RetainedFile, b: RetainedFile): number {
   return compare(a.minTxid, b.minTxid) || compare(a.maxTxid, b.maxTxid);
 }
 

@@ -49,6 +49,33 @@ export type ReplicationEvent =
       readonly message: string;
     }
   | {
+      /** The whole database is in level 9. */
+      readonly event: "snapshot-written";
+      readonly txid: string;
+      readonly bytes: number;
+    }
+  | {
+      readonly event: "snapshot-failed";
+      readonly message: string;
+      readonly retry_ms: number;
+    }
+  | {
+      /** Nothing needs these files any more. */
+      readonly event: "retention-deleted";
+      readonly files: number;
+      readonly bytes: number;
+    }
+  | {
+      /** The store does not allow it: all files stay. Said once. */
+      readonly event: "retention-refused";
+      readonly message: string;
+    }
+  | {
+      /** It is tried again later. */
+      readonly event: "retention-failed";
+      readonly message: string;
+    }
+  | {
       readonly event: "stopped";
       /** Newest TXID that is staged. */
       readonly txid: string | null;

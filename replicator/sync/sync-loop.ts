@@ -1,15 +1,15 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
-import type { Replica } from "../../shared/replica/ltx-key.ts";
-import type { Ladder } from "../compaction/ladder.ts";
+import type { Maintenance } from "../compaction/maintenance.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
-import { buildLadder } from "./build-ladder.ts";
+import { buildMaintenance, type MaintenanceOptions } from "./build-maintenance.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Demands } from "./demands.ts";
 import type { ReplicationEvent } from "./events.ts";
+import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging, type StagedFile } from "./staging.ts";
@@ -24,15 +24,12 @@ const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 
-export interface ReplicationOptions {
+export interface ReplicationOptions extends MaintenanceOptions {
   readonly databasePath: string;
-  readonly replica: Replica;
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
   readonly now?: () => number;
   /** After a burst, steady writing is shipped as one file in so many milliseconds. */
   readonly syncIntervalMs?: number | undefined;
-  /** How often the levels from 1 on are written, in milliseconds; none: only level 0 is. */
-  readonly levelIntervalsMs?: readonly number[] | undefined;
 }
 
 /** Where a replication stands. */
@@ -53,8 +50,9 @@ export class Replication {
   readonly #pacer: Pacer;
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
-  readonly #ladder: Ladder;
+  readonly #maintenance: Maintenance;
   readonly #demands = new Demands();
+  #isRunning = false;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -66,7 +64,7 @@ export class Replication {
     onEvent: (event: ReplicationEvent) => void;
     pacer: Pacer;
     wakeup: Wakeup;
-    ladder: Ladder;
+    maintenance: (parts: SnapshotParts & { uploader: Uploader }) => Maintenance;
   }) {
     this.#lock = parts.lock;
     this.#source = parts.source;
@@ -75,24 +73,22 @@ export class Replication {
     this.#onEvent = parts.onEvent;
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
-    this.#ladder = parts.ladder;
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
       captureWhatIsThere: () => this.#captureWhatIsThere(),
       stageHeld: async (file) => this.#handOver(await file.finish()),
-      onCheckpoint: ({ log, checkpointed }) =>
-        this.#onEvent({
-          event: "checkpointed",
-          log_frames: log,
-          checkpointed_frames: checkpointed,
-        }),
+      onCheckpoint: ({ log: log_frames, checkpointed: checkpointed_frames }) =>
+        this.#onEvent({ event: "checkpointed", log_frames, checkpointed_frames }),
     });
+    const ship = (signal: AbortSignal) =>
+      this.#isRunning ? this.sync(signal) : this.#ship(signal);
+    const checkpoints = this.#checkpoints;
+    this.#maintenance = parts.maintenance({ ...parts, checkpoints, ship });
   }
 
   /**
    * Opens the database, takes its locks, and finds where to go on. Nothing is written to the store yet.
-   *
    * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `BAD_CONFIG`, and what the store throws.
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
@@ -106,16 +102,16 @@ export class Replication {
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
     const capture = new WalCapture({ source, staging, now, txid });
     const wakeup = new Wakeup();
-    const ladder = buildLadder(options, staging, now);
-    ladder.uploaded(uploaded);
     const onUploaded = (uploadedTxid: Txid) => {
       wakeup.notify();
-      ladder.uploaded(uploadedTxid);
+      replication.#maintenance.uploaded(uploadedTxid);
     };
     const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent, onUploaded });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder };
+    const maintenance = buildMaintenance({ ...options, onEvent, now }, staging);
+    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, maintenance };
     const replication = new Replication(parts);
+    replication.#maintenance.uploaded(uploaded);
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
@@ -143,8 +139,7 @@ export class Replication {
    * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
    */
   async once(signal: AbortSignal): Promise<ReplicationState> {
-    await this.#captureWhatIsThere();
-    await this.#uploader.drainOrFail(signal);
+    await this.#ship(signal);
     return this.#stopped();
   }
 
@@ -170,6 +165,7 @@ export class Replication {
    * @throws {ReplicaError} What cannot pass by itself: `WRITER_CONFLICT`, `SOURCE_INVALID`, `LOCAL_FILE`.
    */
   async run(signal: AbortSignal): Promise<ReplicationState> {
+    this.#isRunning = true;
     const uploads = new AbortController();
     const giveUp = new AbortController();
     const captures = new AbortController();
@@ -184,8 +180,8 @@ export class Replication {
         throw error;
       });
     uploading.catch(() => undefined);
-    const compacting = this.#ladder.run(captures.signal);
-    compacting.catch(stop);
+    const maintaining = this.#maintenance.run(captures.signal);
+    maintaining.catch(stop);
     const watching = watchWal(this.#source.path, () => this.#wakeup.notify());
     try {
       let waitMs: number | undefined;
@@ -206,13 +202,23 @@ export class Replication {
     }
     const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
     try {
-      await Promise.all([uploading, compacting]);
+      await Promise.all([uploading, maintaining]);
       await this.#uploader.drain(giveUp.signal);
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
     }
     return this.#stopped();
+  }
+
+  /** Writes a snapshot of what is committed now, unless there is one, and says whether it did. */
+  snapshotNow(signal: AbortSignal): Promise<boolean> {
+    return this.#maintenance.snapshotNow(signal);
+  }
+
+  /** Deletes what retention allows to be deleted now. */
+  enforceRetentionNow(signal: AbortSignal): Promise<void> {
+    return this.#maintenance.enforceRetentionNow(signal);
   }
 
   /** Ends locks and connections. Whoever ends the process instead keeps the log, and with it a cheap restart. */
@@ -250,6 +256,11 @@ export class Replication {
       this.#pacer.take();
     }
     return undefined;
+  }
+
+  async #ship(signal: AbortSignal): Promise<void> {
+    await this.#captureWhatIsThere();
+    await this.#uploader.drainOrFail(signal);
   }
 
   async #meetDemands(): Promise<void> {

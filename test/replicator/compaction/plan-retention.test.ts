@@ -45,6 +45,8 @@ describe("the retention of level 0", () => {
     const withHole = [...level0(1, 8), file(1, 2, 3), file(1, 5, 7)];
     expect(removed(withHole, rules(99))).toBe("L0[2] L0[3] L0[5] L0[6] L0[7]");
     expect(level0DueMs([file(0, 9), file(1, 2, 9)], 10)).toBeUndefined();
+    // A foreign file of several TXIDs, of which level 1 lacks the last.
+    expect(removed([file(0, 1), file(0, 2, 5), file(0, 6), file(1, 2, 4)], rules(99))).toBe("");
   });
 
   it("stops at the first that is too young, whatever comes behind it", () => {
@@ -174,7 +176,7 @@ describe("the retention of any replica", () => {
         const latest = planTxid(files, { kind: "latest" });
         if (latest !== undefined) expect(planTxid(left, { kind: "latest" })).toBe(latest);
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_000 },
     );
   });
 
@@ -189,7 +191,7 @@ describe("the retention of any replica", () => {
         const part = files.filter(({ level }) => level <= 1);
         for (const one of planRetention(part, at).remove) expect(remove).toContain(one);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 

@@ -6,6 +6,7 @@ import { isReplicaError } from "../shared/errors.ts";
 import { addLtx } from "./commands/ltx.ts";
 import { addReplicate } from "./commands/replicate.ts";
 import { addRestore } from "./commands/restore.ts";
+import { addTimeline } from "./commands/timeline.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-code.ts";
 import { normalizeArguments } from "./terminal/arguments.ts";
 import { URLS } from "./terminal/help.ts";
@@ -43,6 +44,7 @@ function buildProgram(signal: AbortSignal): Command {
   addReplicate(program, signal);
   addRestore(program, signal);
   addLtx(program, signal);
+  addTimeline(program, signal);
   program
     .command("version")
     .description("print the version")

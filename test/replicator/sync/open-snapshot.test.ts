@@ -119,6 +119,21 @@ describe("openSnapshot", () => {
     expect(checkpoints.isDue()).toBe(true);
   });
 
+  it("is none while the read lock sees what is not captured: it may be in the database file", async () => {
+    using live = createLiveDatabase();
+    using fixture = await CaptureFixture.start(live.path);
+    await fixture.captureAll();
+    live.exec(manyPages);
+    fixture.source.advanceReadLock();
+    live.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    const parts = { checkpoints: checkpointsOf(fixture), capture: fixture.capture };
+    await expect(
+      openSnapshot({ ...parts, ship: async () => undefined }, never),
+    ).rejects.toMatchObject({ code: "LOCAL_FILE" });
+    const image = await imageOf(await open(fixture));
+    expect(differingPages(image, imageNow(fixture.source), 512)).toEqual([]);
+  });
+
   it("is given up when its log is begun anew while it is read", async () => {
     using live = createLiveDatabase();
     using fixture = await CaptureFixture.start(live.path);

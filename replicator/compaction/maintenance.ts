@@ -30,11 +30,11 @@ export class Maintenance {
 
   /** Says what the newest TXID at level 0 is; undefined at the start of an empty replica. */
   uploaded(txid: Txid | undefined): void {
-    const { ladder, snapshots, now } = this.#parts;
-    const wasDue = this.#dueMs() <= now();
+    const { ladder, snapshots } = this.#parts;
+    const dueMs = this.#dueMs();
     ladder.uploaded(txid);
     snapshots.uploaded(txid);
-    if (!wasDue && this.#dueMs() <= now()) this.#wakeup.notify();
+    if (this.#dueMs() < dueMs) this.#wakeup.notify();
   }
 
   /** Does what is due when its time comes, until `signal` fires. */

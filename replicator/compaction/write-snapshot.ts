@@ -1,11 +1,17 @@
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { throwIfAborted } from "../../shared/errors.ts";
+import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { writeWorkFile } from "../storage/work-file.ts";
 import { storeLtx, verifyLtx, type StoredLtx } from "./store-ltx.ts";
+
+/** A snapshot leaves so much room on the disk for what is captured meanwhile, in bytes. */
+const RESERVE_BYTES = 128 * 1024 * 1024;
+/** The room is looked at each time when so much was written, in bytes. */
+const LOOK_BYTES = 32 * 1024 * 1024;
 
 /** The whole database at one TXID, while it can be read. Disposing of it lets the log be checkpointed again. */
 export interface OpenSnapshot extends Disposable {
@@ -20,6 +26,8 @@ export interface SnapshotOptions {
   readonly open: (signal: AbortSignal) => Promise<OpenSnapshot>;
   /** Resolves when the store has all TXIDs up to this one. */
   readonly whenUploaded: (txid: Txid, signal: AbortSignal) => Promise<void>;
+  /** So much room is left on the disk, in bytes. */
+  readonly reserveBytes?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -32,26 +40,42 @@ export interface SnapshotOptions {
  * @throws {ReplicaError} `LOCAL_FILE` when there is no room; and what `open` and the store throw.
  */
 export async function writeSnapshot(options: SnapshotOptions): Promise<StoredLtx> {
-  const { replica, folder, open, whenUploaded, signal } = options;
+  const { replica, open, whenUploaded, signal } = options;
   const snapshot = await open(signal);
   const { txid } = snapshot;
-  await using file = await readSnapshot(snapshot, folder, signal);
+  await using file = await readSnapshot(snapshot, options);
   const summary = await verifyLtx(file.path);
   await whenUploaded(txid, signal);
   return await storeLtx(replica, file.path, summary, { level: SNAPSHOT_LEVEL, signal });
 }
 
-async function readSnapshot(snapshot: OpenSnapshot, folder: string, signal: AbortSignal) {
+async function readSnapshot(snapshot: OpenSnapshot, options: SnapshotOptions) {
   using _ = snapshot;
-  return await writeWorkFile(join(folder, "snapshot.ltx"), body(snapshot.pieces, signal), signal);
+  const { folder, signal } = options;
+  return await writeWorkFile(join(folder, "snapshot.ltx"), body(snapshot.pieces, options), signal);
 }
 
 async function* body(
   pieces: Generator<Uint8Array>,
-  signal: AbortSignal,
+  { folder, reserveBytes = RESERVE_BYTES, signal }: SnapshotOptions,
 ): AsyncGenerator<Uint8Array> {
+  let unseenBytes = LOOK_BYTES;
   for (const piece of pieces) {
     throwIfAborted(signal);
+    if (unseenBytes >= LOOK_BYTES) {
+      await refuseFullDisk(folder, reserveBytes);
+      unseenBytes = 0;
+    }
+    unseenBytes += piece.length;
     yield piece;
   }
+}
+
+async function refuseFullDisk(folder: string, reserveBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize >= LOOK_BYTES + reserveBytes) return;
+  throw new ReplicaError(
+    "LOCAL_FILE",
+    `there is too little room for a snapshot in ${folder}: it is written there first, and what is left of the disk is kept for new commits`,
+  );
 }

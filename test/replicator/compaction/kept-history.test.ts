@@ -14,6 +14,7 @@ import { contentOf } from "../../support/database-equality.ts";
 import { eddy } from "../../support/eddy-cli.ts";
 import { startLocalR2, type LocalR2 } from "../../support/local-r2.ts";
 import { restoredImage } from "../../support/restored-image.ts";
+import { commitWhenFree } from "../../support/write-lock.ts";
 
 const never = new AbortController().signal;
 
@@ -67,12 +68,21 @@ describe.each(["a folder", "a bucket"])("a replica in %s", (place) => {
     });
     const stop = new AbortController();
     const running = replication.run(stop.signal);
-    const wanted = ["snapshot-written", "retention-deleted", "compacted", "checkpointed"] as const;
-    for (let n = 1; wanted.some((event) => count(event) < 4) && n < 5_000; n++) {
-      app.exec(
-        `BEGIN; UPDATE counter SET n = ${n}; UPDATE t SET n = ${n}, body = randomblob(900) WHERE id % 23 = ${n % 23};
-         ${n % 40 === 0 ? "DELETE FROM t WHERE id > 700; INSERT INTO t SELECT id + 700, n, body FROM t WHERE id <= 100;" : ""} COMMIT`,
-      );
+    const wanted = [
+      ["snapshot-written", 4],
+      ["retention-deleted", 4],
+      ["checkpointed", 1],
+    ] as const;
+    for (let n = 1; wanted.some(([event, least]) => count(event) < least) && n < 5_000; n++) {
+      await commitWhenFree(app, () => {
+        app.exec(
+          `UPDATE counter SET n = ${n}; UPDATE t SET n = ${n}, body = randomblob(900) WHERE id % 23 = ${n % 23}`,
+        );
+        if (n % 40 > 0) return;
+        app.exec(
+          "DELETE FROM t WHERE id > 700; INSERT INTO t SELECT id + 700, n, body FROM t WHERE id <= 100",
+        );
+      });
       const txid = await replication.sync(never);
       if (txid !== undefined) writtenAt.set(txid, n);
     }

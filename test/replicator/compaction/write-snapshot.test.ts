@@ -94,6 +94,16 @@ describe("writeSnapshot", () => {
     expect(isOpen).toBe(false);
   });
 
+  it("leaves room on the disk for what is captured meanwhile", async () => {
+    const writing = writeSnapshot({ ...options, reserveBytes: Number.MAX_SAFE_INTEGER });
+    await expect(writing).rejects.toMatchObject({
+      code: "LOCAL_FILE",
+      message: expect.stringContaining("too little room"),
+    });
+    expect(isOpen).toBe(false);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it("ends when its signal fires", async () => {
     const signal = AbortSignal.abort();
     await expect(writeSnapshot({ ...options, signal })).rejects.toMatchObject({ code: "ABORTED" });

@@ -135,11 +135,11 @@ const UNITS = [
   [86_400_000, "days"],
   [3_600_000, "h"],
   [60_000, "min"],
-  [1_000, "s"],
 ] as const;
 
-/** For example `30 s`, `5 min`, `36 h`: in the largest unit of which there are at least two. */
+/** For example `1.5 s`, `5 min`, `36 h`: in the largest unit of which there are at least two. */
 function duration(ms: number): string {
-  const [unitMs, unit] = UNITS.find(([size]) => ms >= 2 * size) ?? [1, "ms"];
+  const [unitMs, unit] =
+    UNITS.find(([size]) => ms >= 2 * size) ?? (ms < 1_000 ? [1, "ms"] : [1_000, "s"]);
   return `${Number((ms / unitMs).toFixed(1))} ${unit}`;
 }

@@ -88,16 +88,18 @@ export class Snapshots {
     }
   }
 
-  /** Writes one now, unless the newest is of the newest TXID that is in the store. */
+  /** Writes one of all that is committed now, unless the newest is of that. */
   async writeNow(signal: AbortSignal): Promise<boolean> {
     await this.#find(signal);
-    const isThere = this.#newest?.level === SNAPSHOT_LEVEL && this.#newest.txid === this.#uploaded;
-    if (!isThere) await this.#write(signal);
+    const snapshot = await this.#options.open(signal);
+    const isThere = this.#newest?.level === SNAPSHOT_LEVEL && this.#newest.txid === snapshot.txid;
+    if (isThere) snapshot[Symbol.dispose]();
+    else await this.#write(signal, async () => snapshot);
     return !isThere;
   }
 
-  async #write(signal: AbortSignal): Promise<void> {
-    const file = await writeSnapshot({ ...this.#options, signal });
+  async #write(signal: AbortSignal, open = this.#options.open): Promise<void> {
+    const file = await writeSnapshot({ ...this.#options, open, signal });
     this.#newest = { level: file.level, txid: file.maxTxid, createdAtMs: this.#options.now() };
     this.#isNeeded = false;
     this.#failures = 0;

@@ -12,6 +12,8 @@ import { URLS } from "../terminal/help.ts";
 interface ReplicateFlags {
   readonly once?: boolean;
   readonly syncInterval?: string;
+  /** False: `--no-lease`. */
+  readonly lease: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -27,6 +29,10 @@ export function addReplicate(program: Command, signal: AbortSignal): void {
     .option(
       "--sync-interval <duration>",
       "steady writing is shipped as one file in so long; the first 30 commits after quiet go at once (default: 1s)",
+    )
+    .option(
+      "--no-lease",
+      "take no lease in the store (lock.json): for stores without conditional writes; the path must have one writer",
     )
     .option("--json", "print events as JSON, one a line")
     .option("--verbose", "say of every TXID when it is in the store")
@@ -66,7 +72,7 @@ async function replicateCommand(
   const { syncInterval } = flags;
   const syncIntervalMs =
     syncInterval === undefined ? undefined : parseDuration(syncInterval, "--sync-interval");
-  const options = { databasePath, replica, onEvent, syncIntervalMs };
+  const options = { databasePath, replica, onEvent, syncIntervalMs, lease: flags.lease };
   const replication = await Replication.start(options);
   const state = await (flags.once ? replication.once(signal) : replication.run(signal));
   if (state.waiting === 0) return;
@@ -88,6 +94,10 @@ function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): v
       return printNotice(
         `shipping the whole database as TXID ${event.txid}, ${megabytes(event.bytes)} MB: ${event.image}`,
       );
+    case "compared":
+      return printNotice(
+        `compared ${event.pages} pages with what was shipped: ${event.differing === 0 ? "none differs" : `${event.differing} differ, and only they are shipped`} (${event.reason})`,
+      );
     case "uploaded":
       if (!isVerbose) return;
       return printNotice(
@@ -96,6 +106,16 @@ function printEvent(event: ReplicationEvent, url: string, isVerbose: boolean): v
     case "store-unavailable":
       return printNotice(
         `the store does not take TXIDs: ${event.message}. ${event.waiting} wait in the staging directory; next try in ${event.retry_ms} ms`,
+      );
+    case "disk-full":
+      return printNotice(
+        `${event.message}; commits stay in the log, next try in ${event.retry_ms} ms`,
+      );
+    case "resumed":
+      return printNotice(`there is room again, after ${Math.round(event.paused_ms / 1000)} s`);
+    case "adopted":
+      return printNotice(
+        `${event.reason}: going on after ${event.txid === null ? "an empty replica" : `TXID ${event.txid}`}, the newest in the store`,
       );
     case "compaction-failed":
       return printNotice(`level ${event.level} could not be written: ${event.message}`);

@@ -1,8 +1,9 @@
-import { isReplicaError, type ReplicaError } from "../../shared/errors.ts";
+import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { codeOf, makeFolder } from "../storage/durable-file.ts";
 import { planCompaction, type CompactionPlan } from "./plan-compaction.ts";
 import { runCompaction } from "./run-compaction.ts";
 import type { StoredLtx } from "./store-ltx.ts";
@@ -88,9 +89,8 @@ export class Ladder {
       try {
         rung.isHeldBack = !(await this.#write(rung, signal));
       } catch (error) {
-        if (!isReplicaError(error)) throw error;
         if (signal?.aborted) return;
-        this.#options.onFailed(rung.level, error);
+        this.#options.onFailed(rung.level, localFailure(error));
       }
     }
   }
@@ -121,7 +121,12 @@ export class Ladder {
         return false;
       }
       const { files } = plan;
-      const written = await runCompaction({ replica, level, files, folder, localPath, signal });
+      // What waits here may turn out not to be what is there.
+      const copyOf = (file: LtxFileInfo) =>
+        file.maxTxid <= (this.#uploaded ?? 0n) ? localPath?.(file) : undefined;
+      await makeFolder(folder);
+      const options = { replica, level, files, folder, localPath: copyOf, signal };
+      const written = await runCompaction(options);
       rung.newest = written.maxTxid;
       onCompacted(written, files.length);
     }
@@ -170,4 +175,13 @@ function newestOf(files: readonly LtxFileInfo[]): Txid | undefined {
 
 function nextMultiple(nowMs: number, intervalMs: number): number {
   return (Math.floor(nowMs / intervalMs) + 1) * intervalMs;
+}
+
+/** A full disk or a folder that was removed is no reason to stop shipping level 0. */
+function localFailure(error: unknown): ReplicaError {
+  if (isReplicaError(error)) return error;
+  if (codeOf(error) === undefined) throw error;
+  return new ReplicaError("LOCAL_FILE", `a file could not be written here: ${String(error)}`, {
+    cause: error,
+  });
 }

@@ -64,7 +64,7 @@ export async function storeLtx(
     ...(oldestAtMs !== undefined && { [OLDEST_METADATA]: formatInstant(oldestAtMs) }),
   };
   try {
-    await replica.store.put(key, createReadStream(path, { highWaterMark: 1 << 20 }), {
+    await replica.store.put(key, readWhenAsked(path), {
       metadata,
       onlyIf: { absent: true },
       sizeBytesMax: sizeBytes,
@@ -76,4 +76,9 @@ export async function storeLtx(
   }
   await confirmStored(replica, key, summary, signal);
   return { level, minTxid, maxTxid, key, sizeBytes, timestampMs };
+}
+
+/** A store that refuses a file may never read it: a stream that is open already would fail unseen when the file goes. */
+async function* readWhenAsked(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { highWaterMark: 1 << 20 });
 }

@@ -24,7 +24,7 @@ export interface SnapshotOptions {
   /** Where the file is put before it is stored: as large as the stored one. Nothing stays there. */
   readonly folder: string;
   readonly open: (signal: AbortSignal) => Promise<OpenSnapshot>;
-  /** Resolves when the store has all TXIDs up to this one. */
+  /** Resolves when the store has all TXIDs up to this one; rejects when it is given to something else. */
   readonly whenUploaded: (txid: Txid, signal: AbortSignal) => Promise<void>;
   /** So much room is left on the disk, in bytes. */
   readonly reserveBytes?: number | undefined;
@@ -42,10 +42,12 @@ export interface SnapshotOptions {
 export async function writeSnapshot(options: SnapshotOptions): Promise<StoredLtx> {
   const { replica, open, whenUploaded, signal } = options;
   const snapshot = await open(signal);
-  const { txid } = snapshot;
+  // Asked now: what comes to have this TXID later may be something else.
+  const uploaded = whenUploaded(snapshot.txid, signal);
+  uploaded.catch(() => undefined);
   await using file = await readSnapshot(snapshot, options);
   const summary = await verifyLtx(file.path);
-  await whenUploaded(txid, signal);
+  await uploaded;
   return await storeLtx(replica, file.path, summary, { level: SNAPSHOT_LEVEL, signal });
 }
 

@@ -1,8 +1,18 @@
-import { closeSync, constants, fdatasync, fstatSync, openSync, statSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  openSync,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { refuseOldSqlite } from "./sqlite-version.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
@@ -17,8 +27,6 @@ const BUSY_TIMEOUT_MS = 1_000;
 const LOCK_SLICE_MS = 5;
 /** After so long without the write lock, its holder means to keep it. */
 const LOCK_WAIT_MS = 500;
-/** The first SQLite whose log cannot be reset under a checkpointing process. */
-const SQLITE_VERSION_MIN = "3.51.3";
 
 /**
  * The application's database. It is read through one file descriptor that stays open until the
@@ -37,6 +45,8 @@ export class SourceDatabase {
   #nextReader: DatabaseSync;
   #framesAtLock = 0;
   #logAtLock: WalHeader | undefined;
+  /** The log's file as it was when our connections opened it. */
+  #walInode: number | undefined;
   readonly #writer: DatabaseSync;
   readonly #checkpointer: PassiveCheckpointer;
 
@@ -70,8 +80,14 @@ export class SourceDatabase {
    * committed after this moment.
    */
   holdReadLock(): void {
-    beginReading(this.#reader);
-    this.#lookAtLog();
+    try {
+      beginReading(this.#reader);
+      this.#lookAtLog();
+      this.#walInode ??= inodeOf(this.walPath);
+    } catch (cause) {
+      const sentence = `${this.path} cannot be read in WAL mode (${(cause as Error).message}): ${this.path}-wal and ${this.path}-shm must be files that this user may write, on a file system with shared memory and locks`;
+      throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
+    }
   }
 
   /** After the lock is held: what is committed later does no harm. */
@@ -166,8 +182,24 @@ export class SourceDatabase {
 
   /** False when another file has taken the database's path, or none is there any more. */
   isStillInPlace(): boolean {
-    const there = statSync(this.path, { throwIfNoEntry: false });
-    return there?.ino === fstatSync(this.#fd).ino;
+    return inodeOf(this.path) === fstatSync(this.#fd).ino;
+  }
+
+  /**
+   * False when another file has taken the log's path, or none is there any more. SQLite never does that
+   * while our connections are open; it goes on writing to the file that has no name any more.
+   */
+  isLogInPlace(): boolean {
+    return inodeOf(this.walPath) === this.#walInode;
+  }
+
+  /** @throws {ReplicaError} `SOURCE_INVALID` when the database is not in its place any more. */
+  expectInPlace(): void {
+    if (this.isStillInPlace()) return;
+    throw new ReplicaError(
+      "SOURCE_INVALID",
+      `${this.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
+    );
   }
 
   /** Ends our transactions and connections. The log may be checkpointed away by that, when nobody else has the database open. */
@@ -181,17 +213,30 @@ export class SourceDatabase {
   }
 }
 
+/** What keeps a database from being opened, by the system's name for it. */
+const UNOPENED: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file; the replicator creates no database",
+  EACCES:
+    "permission denied; the replicator must be able to write the database and its folder, because it checkpoints the log and keeps its staging directory there",
+  EROFS:
+    "its file system is read-only; the replicator checkpoints the log and keeps its staging directory beside the database",
+};
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
 function openFile(path: string): number {
   try {
     if (statSync(path).isDirectory()) {
       throw new ReplicaError("SOURCE_INVALID", `${path} is a folder, not a database file`);
     }
+    accessSync(path, constants.R_OK | constants.W_OK);
+    accessSync(dirname(path), constants.W_OK);
     return openSync(path, constants.O_RDONLY);
   } catch (cause) {
     if (isReplicaError(cause)) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const reason =
-      code === "ENOENT" ? "there is no such file; the replicator creates no database" : message;
+    const { code = "", message } = cause as NodeJS.ErrnoException;
+    const reason = UNOPENED[code] ?? message;
     throw new ReplicaError("SOURCE_INVALID", `cannot open ${path}: ${reason}`, { cause });
   }
 }
@@ -247,16 +292,4 @@ function switchToWal(database: DatabaseSync, path: string): boolean {
     const sentence = `${path} cannot be switched to WAL mode (${message}): ${advice}`;
     throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
   }
-}
-
-function refuseOldSqlite(): void {
-  const version = process.versions["sqlite"] ?? "0";
-  const [found, needed] = [version, SQLITE_VERSION_MIN].map((text) =>
-    text.split(".").reduce((sum, part) => sum * 1_000 + Number(part), 0),
-  );
-  if ((found ?? 0) >= (needed ?? 0)) return;
-  throw new ReplicaError(
-    "BAD_CONFIG",
-    `this Node brings SQLite ${version}; ${SQLITE_VERSION_MIN} or newer is needed, because older ones can corrupt a database that two processes checkpoint: use Node 24.15 or newer`,
-  );
 }

@@ -1,6 +1,7 @@
+import { dirname } from "node:path";
 import { isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import type { PutBody } from "../../shared/storage/bytes.ts";
-import { codeOf, removeFile, writeTemporaryFile } from "./durable-file.ts";
+import { codeOf, makeFolder, removeFile, writeTemporaryFile } from "./durable-file.ts";
 
 /** A file that is there while something is made from it. */
 export interface WorkFile extends AsyncDisposable {
@@ -18,6 +19,8 @@ export async function writeWorkFile(
   signal: AbortSignal | undefined,
 ): Promise<WorkFile> {
   try {
+    // The folder may have been removed under a running replicator.
+    await makeFolder(dirname(path));
     const file = await writeTemporaryFile(path, body, { signal });
     return {
       path: file.path,

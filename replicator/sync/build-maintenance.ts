@@ -1,3 +1,4 @@
+import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { Ladder } from "../compaction/ladder.ts";
@@ -80,7 +81,10 @@ function buildSnapshots(
     intervalMs: snapshotIntervalMs,
     now,
     open: (signal) => openSnapshot(parts, signal),
-    whenUploaded: (txid, signal) => uploader.whenUploaded(txid, signal),
+    whenUploaded: async (txid, signal) => {
+      if (await uploader.whenUploaded(txid, signal)) return;
+      throw new ReplicaError("LOCAL_FILE", "what it was of was replaced before it was uploaded");
+    },
     onWritten: (file) => {
       const { maxTxid, sizeBytes } = file;
       onEvent({ event: "snapshot-written", txid: formatTxid(maxTxid), bytes: sizeBytes });

@@ -30,7 +30,14 @@ export class Demands {
   async meet(capture: () => Promise<Txid | undefined>): Promise<void> {
     const met = this.#waiting.splice(0);
     if (met.length === 0) return;
-    const txid = await capture();
+    let txid: Txid | undefined;
+    try {
+      txid = await capture();
+    } catch (error) {
+      // They go on waiting: what hindered it may pass.
+      this.#waiting.unshift(...met);
+      throw error;
+    }
     for (const { resolve } of met) resolve(txid);
   }
 }

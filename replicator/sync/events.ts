@@ -1,3 +1,8 @@
+import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import type { SourceDatabase } from "../source/source-database.ts";
+import type { StagedFile } from "./staging.ts";
+import type { ReplicationState } from "./replication-options.ts";
+
 /** What happens while a database is replicated; printed as it stands by `--json`. */
 export type ReplicationEvent =
   | {
@@ -17,6 +22,17 @@ export type ReplicationEvent =
       readonly image: string | null;
     }
   | {
+      /**
+       * All pages were held against what was shipped, because the log could not show what changed. Only
+       * those that differ are shipped, as the next TXID; where none does, there is none.
+       */
+      readonly event: "compared";
+      /** Why the log could not. */
+      readonly reason: string;
+      readonly pages: number;
+      readonly differing: number;
+    }
+  | {
       readonly event: "uploaded";
       readonly txid: string;
       readonly bytes: number;
@@ -27,6 +43,24 @@ export type ReplicationEvent =
       readonly message: string;
       readonly retry_ms: number;
       readonly waiting: number;
+    }
+  | {
+      /** Nothing is staged until there is room again; commits stay in the log. */
+      readonly event: "disk-full";
+      readonly message: string;
+      readonly retry_ms: number;
+    }
+  | {
+      /** There is room again. */
+      readonly event: "resumed";
+      readonly paused_ms: number;
+    }
+  | {
+      /** The store's position was taken up; the next file holds the whole database. */
+      readonly event: "adopted";
+      /** Newest TXID in the store; null when it is empty. */
+      readonly txid: string | null;
+      readonly reason: string;
     }
   | {
       readonly event: "checkpointed";
@@ -83,3 +117,31 @@ export type ReplicationEvent =
       readonly uploaded_txid: string | null;
       readonly waiting: number;
     };
+
+/** `uploaded` is the newest TXID in the store. */
+export function startedEvent(
+  { path, wasSwitchedToWal }: SourceDatabase,
+  uploaded: Txid | undefined,
+  isResumed: boolean,
+): ReplicationEvent {
+  const switched = { switched_to_wal: wasSwitchedToWal, resumed: isResumed };
+  return { event: "started", db: path, txid: nameOf(uploaded), ...switched };
+}
+
+export function stagedEvent({
+  txid,
+  sizeBytes,
+  pageCount,
+  imageReason,
+}: StagedFile): ReplicationEvent {
+  const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
+  return { event: "staged", ...file, image: imageReason ?? null };
+}
+
+export function stoppedEvent({ txid, uploaded, waiting }: ReplicationState): ReplicationEvent {
+  return { event: "stopped", txid: nameOf(txid), uploaded_txid: nameOf(uploaded), waiting };
+}
+
+function nameOf(txid: Txid | undefined): string | null {
+  return txid === undefined ? null : formatTxid(txid);
+}

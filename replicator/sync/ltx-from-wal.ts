@@ -3,12 +3,14 @@ import type { LtxPage } from "../../shared/ltx/decoder.ts";
 import { toTxid, type Txid } from "../../shared/ltx/txid.ts";
 import { lockPgno } from "../../shared/sqlite/database-header.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
+import type { PgnoSet } from "./pgno-set.ts";
 import { WAL_HEADER_BYTES } from "../wal/wal-header.ts";
 import type { WalBatch, WalFile } from "../wal/wal-reader.ts";
 
 /** One LTX file to be written: what the encoder takes. */
 export interface LtxSource {
   readonly header: LtxHeader;
+  readonly pageCount: number;
   readonly pages: Iterable<LtxPage>;
 }
 
@@ -37,6 +39,7 @@ export function incrementalLtx(
   const ascending = Uint32Array.from(pgnos).sort();
   return {
     header: headerOf(batch.commit, options, batch),
+    pageCount: ascending.length,
     pages: readPages(ascending, batch.pages, options),
   };
 }
@@ -48,14 +51,32 @@ export function incrementalLtx(
 export function fullLtx(batch: WalBatch | undefined, options: LtxSourceOptions): LtxSource {
   const { source } = options;
   const commit = batch?.commit ?? source.pageCountOnDisk();
-  const lock = lockPgno(source.pageSize);
-  function* pgnos(): Generator<number> {
-    for (let pgno = 1; pgno <= commit; pgno++) if (pgno !== lock) yield pgno;
-  }
   return {
     header: headerOf(commit, options, batch),
-    pages: readPages(pgnos(), batch?.pages ?? new Map(), options),
+    pageCount: imagePageCount(commit, source.pageSize),
+    pages: readPages(imagePgnos(commit, source.pageSize), batch?.pages ?? new Map(), options),
   };
+}
+
+/** What `fullLtx` gives, with those of its pages only that `pgnos` holds. */
+export function partialLtx(
+  { header }: LtxSource,
+  pgnos: PgnoSet,
+  batch: WalBatch | undefined,
+  options: LtxSourceOptions,
+): LtxSource {
+  const pages = readPages(pgnos, batch?.pages ?? new Map(), options);
+  return { header, pageCount: pgnos.size, pages };
+}
+
+/** Pages of a database of `commit` pages that an image of it holds: all but the lock page. */
+export function imagePageCount(commit: number, pageSize: number): number {
+  return commit - (lockPgno(pageSize) <= commit ? 1 : 0);
+}
+
+function* imagePgnos(commit: number, pageSize: number): Generator<number> {
+  const lock = lockPgno(pageSize);
+  for (let pgno = 1; pgno <= commit; pgno++) if (pgno !== lock) yield pgno;
 }
 
 /** What a snapshot is of: the database at a TXID that is captured already. */
@@ -74,14 +95,11 @@ export function snapshotLtx(
   batch: WalBatch | undefined,
   { source, wal }: Pick<LtxSourceOptions, "source" | "wal">,
 ): LtxSource {
-  const lock = lockPgno(source.pageSize);
-  function* pgnos(): Generator<number> {
-    for (let pgno = 1; pgno <= commit; pgno++) if (pgno !== lock) yield pgno;
-  }
   const options = { source, wal, txid, timestampMs };
   return {
     header: { ...headerOf(commit, options, undefined), minTxid: toTxid(1n), walOffset: 0 },
-    pages: readPages(pgnos(), batch?.pages ?? new Map(), options),
+    pageCount: imagePageCount(commit, source.pageSize),
+    pages: readPages(imagePgnos(commit, source.pageSize), batch?.pages ?? new Map(), options),
   };
 }
 

@@ -1,10 +1,8 @@
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import { isSameLog } from "../wal/wal-header.ts";
 import {
   hasLastTransaction,
   readWalBatch,
-  readWalHeader,
   WalFile,
   walFrameCount,
   walStart,
@@ -13,6 +11,7 @@ import {
 } from "../wal/wal-reader.ts";
 import { snapshotLtx, type SnapshotPoint } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces } from "./ltx-pieces.ts";
+import { isUndisturbedSince } from "./undisturbed.ts";
 
 /**
  * The bytes of a snapshot of the database at `point`, up to which the log has been captured:
@@ -36,7 +35,7 @@ export function* snapshotPieces(
   }
   // Nor may the last commit have been taken back, over which the next is written.
   const isUndisturbed = () =>
-    isSameLog(header, readWalHeader(source.walPath)) && (!wal || hasLastTransaction(wal, position));
+    isUndisturbedSince(header, source) && (!wal || hasLastTransaction(wal, position));
   return yield* encodeInPieces(snapshotOf(batch, wal), isUndisturbed);
 
   function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {

@@ -42,8 +42,18 @@ export class Staging {
   /** Makes the directory where it is missing. */
   static async open(databasePath: string): Promise<Staging> {
     const staging = new Staging(databasePath);
-    await makeFolder(staging.#level);
+    await staging.make();
     return staging;
+  }
+
+  /** Makes the directory anew where somebody removed it. */
+  async make(): Promise<void> {
+    await makeFolder(this.#level);
+  }
+
+  /** Where the last write of the lease is remembered, beside the process lock. */
+  get leaseRecordPath(): string {
+    return join(this.folder, "eddy.lease");
   }
 
   /** Removes what was never finished. Only under the process lock: another replicator may be writing it. */

@@ -1,17 +1,20 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
-import { ReplicaError } from "../../shared/errors.ts";
-import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Maintenance } from "../compaction/maintenance.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
-import { buildMaintenance, type MaintenanceOptions } from "./build-maintenance.ts";
+import { buildMaintenance } from "./build-maintenance.ts";
 import { Checkpoints } from "./checkpoint.ts";
+import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
-import type { ReplicationEvent } from "./events.ts";
+import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
+import { Lease } from "./lease.ts";
 import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
+import { PageMemory } from "./page-memory.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
+import type { ReplicationOptions, ReplicationState } from "./replication-options.ts";
 import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
 import { Wakeup } from "./wakeup.ts";
@@ -24,23 +27,7 @@ const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 
-export interface ReplicationOptions extends MaintenanceOptions {
-  readonly databasePath: string;
-  readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
-  readonly now?: () => number;
-  /** After a burst, steady writing is shipped as one file in so many milliseconds. */
-  readonly syncIntervalMs?: number | undefined;
-}
-
-/** Where a replication stands. */
-export interface ReplicationState {
-  readonly txid: Txid | undefined;
-  readonly uploaded: Txid | undefined;
-  /** Files that are staged and not in the store. */
-  readonly waiting: number;
-}
-
-/** One database, followed. Locks are taken in this order: process, read lock, write lock. */
+/** One database, followed. Locks are taken in this order: process, lease, read lock, write lock. */
 export class Replication {
   readonly #lock: ProcessLock;
   readonly #source: SourceDatabase;
@@ -51,6 +38,7 @@ export class Replication {
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
   readonly #maintenance: Maintenance;
+  readonly #continuity: Continuity;
   readonly #demands = new Demands();
   #isRunning = false;
   /** Fires when nothing is captured or uploaded any more. */
@@ -65,6 +53,7 @@ export class Replication {
     pacer: Pacer;
     wakeup: Wakeup;
     maintenance: (parts: SnapshotParts & { uploader: Uploader }) => Maintenance;
+    continuity: Continuity;
   }) {
     this.#lock = parts.lock;
     this.#source = parts.source;
@@ -73,6 +62,7 @@ export class Replication {
     this.#onEvent = parts.onEvent;
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
+    this.#continuity = parts.continuity;
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
@@ -82,7 +72,7 @@ export class Replication {
         this.#onEvent({ event: "checkpointed", log_frames, checkpointed_frames }),
     });
     const ship = (signal: AbortSignal) =>
-      this.#isRunning ? this.sync(signal) : this.#ship(signal);
+      this.#isRunning ? this.sync(signal) : this.#shipOnce(signal);
     const checkpoints = this.#checkpoints;
     this.#maintenance = parts.maintenance({ ...parts, checkpoints, ship });
   }
@@ -94,22 +84,34 @@ export class Replication {
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
     const { syncIntervalMs = SYNC_INTERVAL_MS } = options;
-    const source = SourceDatabase.open(databasePath);
+    // A start that fails leaves nothing behind: this process may try again.
+    using undo = new DisposableStack();
+    const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
     const staging = await Staging.open(databasePath);
-    const lock = ProcessLock.take(staging.folder);
+    const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
+    // Before the replica is listed: whatever another one writes from here on is noticed by it.
+    const recordPath = staging.leaseRecordPath;
+    const lease =
+      options.lease === false ? undefined : await Lease.look({ replica, recordPath, now });
     source.holdReadLock();
+    const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
-    const capture = new WalCapture({ source, staging, now, txid });
+    memory.keepOnly(staged);
+    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const onUploaded = (uploadedTxid: Txid) => {
       wakeup.notify();
       replication.#maintenance.uploaded(uploadedTxid);
     };
-    const uploader = new Uploader({ replica, staging, pending, uploaded, onEvent, onUploaded });
+    const onDiverged = () => wakeup.notify();
+    const shipping = { replica, staging, lease, onEvent };
+    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
+    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
     const maintenance = buildMaintenance({ ...options, onEvent, now }, staging);
-    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, maintenance };
+    const running = { onEvent, pacer, wakeup, maintenance, continuity };
+    const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);
     replication.#maintenance.uploaded(uploaded);
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
@@ -117,13 +119,8 @@ export class Replication {
       capture.resume(point);
       await replication.#captureWhatIsThere();
     }
-    onEvent({
-      event: "started",
-      db: databasePath,
-      txid: uploaded === undefined ? null : formatTxid(uploaded),
-      switched_to_wal: source.wasSwitchedToWal,
-      resumed: point !== undefined,
-    });
+    onEvent(startedEvent(source, uploaded, point !== undefined));
+    undo.move();
     return replication;
   }
 
@@ -139,7 +136,7 @@ export class Replication {
    * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
    */
   async once(signal: AbortSignal): Promise<ReplicationState> {
-    await this.#ship(signal);
+    await this.#shipOnce(signal);
     return this.#stopped();
   }
 
@@ -152,11 +149,13 @@ export class Replication {
    */
   async sync(signal: AbortSignal): Promise<Txid | undefined> {
     const either = AbortSignal.any([signal, this.#ended.signal]);
-    const demand = this.#demands.add(either);
-    this.#wakeup.notify();
-    const txid = await demand;
-    if (txid !== undefined) await this.#uploader.whenUploaded(txid, either);
-    return txid;
+    for (;;) {
+      const demand = this.#demands.add(either);
+      this.#wakeup.notify();
+      const txid = await demand;
+      // Once more when the store's position was adopted meanwhile: the TXID means something else then.
+      if (txid === undefined || (await this.#uploader.whenUploaded(txid, either))) return txid;
+    }
   }
 
   /**
@@ -187,8 +186,10 @@ export class Replication {
       let waitMs: number | undefined;
       while (!captures.signal.aborted) {
         await this.#wakeup.wait(captures.signal, waitMs);
-        await this.#meetDemands();
-        waitMs = await this.#follow(captures.signal);
+        waitMs = await this.#continuity.patience.attempt(async () => {
+          await this.#meetDemands();
+          return await this.#follow(captures.signal);
+        });
       }
       await this.#captureWhatIsThere();
       await this.#meetDemands();
@@ -203,7 +204,7 @@ export class Replication {
     const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
     try {
       await Promise.all([uploading, maintaining]);
-      await this.#uploader.drain(giveUp.signal);
+      await this.#ship(() => this.#uploader.drain(giveUp.signal));
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
@@ -227,15 +228,22 @@ export class Replication {
     this.#lock.release();
   }
 
+  async #shipOnce(signal: AbortSignal): Promise<void> {
+    await this.#captureWhatIsThere();
+    await this.#ship(() => this.#uploader.drainOrFail(signal));
+  }
+
+  /** Uploads what is staged, and the whole database once more where that turns out not to go on; then gives the lease back. */
+  async #ship(upload: () => Promise<void>): Promise<void> {
+    for (await upload(); this.#uploader.diverged !== undefined; await upload()) {
+      await this.#captureWhatIsThere();
+    }
+    await this.#uploader.release();
+  }
+
   #stopped(): ReplicationState {
-    const { txid, uploaded, waiting } = this.state;
-    this.#onEvent({
-      event: "stopped",
-      txid: txid === undefined ? null : formatTxid(txid),
-      uploaded_txid: uploaded === undefined ? null : formatTxid(uploaded),
-      waiting,
-    });
-    return { txid, uploaded, waiting };
+    this.#onEvent(stoppedEvent(this.state));
+    return this.state;
   }
 
   /**
@@ -258,11 +266,6 @@ export class Replication {
     return undefined;
   }
 
-  async #ship(signal: AbortSignal): Promise<void> {
-    await this.#captureWhatIsThere();
-    await this.#uploader.drainOrFail(signal);
-  }
-
   async #meetDemands(): Promise<void> {
     await this.#demands.meet(async () => {
       await this.#captureWhatIsThere();
@@ -280,21 +283,14 @@ export class Replication {
 
   /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */
   async #captureNext(): Promise<boolean> {
-    if (!this.#source.isStillInPlace()) {
-      throw new ReplicaError(
-        "SOURCE_INVALID",
-        `${this.#source.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
-      );
-    }
+    await this.#continuity.assure(this.#ended.signal);
     const staged = await this.#capture.capture();
     if (staged) this.#handOver(staged);
     return staged !== undefined;
   }
 
   #handOver(staged: StagedFile): void {
-    const { txid, sizeBytes, pageCount, imageReason } = staged;
-    const file = { txid: formatTxid(txid), bytes: sizeBytes, pages: pageCount };
-    this.#onEvent({ event: "staged", ...file, image: imageReason ?? null });
-    this.#uploader.add(txid);
+    this.#onEvent(stagedEvent(staged));
+    this.#uploader.add(staged.txid);
   }
 }

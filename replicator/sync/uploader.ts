@@ -1,12 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
-import { formatInstant } from "../../shared/instant.ts";
-import { decodeHeader } from "../../shared/ltx/header.ts";
+import { isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
-import { TIMESTAMP_METADATA } from "../../shared/replica/list-ltx-files.ts";
-import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
-import { isSameFile } from "./reconcile.ts";
 import type { ReplicationEvent } from "./events.ts";
+import type { StartingPoint } from "./reconcile.ts";
+import { Shipping, type ShippingParts } from "./ship-file.ts";
 import type { Staging } from "./staging.ts";
 import { Wakeup } from "./wakeup.ts";
 
@@ -16,9 +13,7 @@ const RETRY_MS_MAX = 60_000;
 const KEPT_FILES_MAX = 256;
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
-export interface UploaderOptions {
-  readonly replica: Replica;
-  readonly staging: Staging;
+export interface UploaderOptions extends ShippingParts {
   /** Staged files that the store lacks, ascending. */
   readonly pending: readonly Txid[];
   /** The newest TXID in the store. */
@@ -26,6 +21,8 @@ export interface UploaderOptions {
   readonly onEvent: (event: ReplicationEvent) => void;
   /** Called when one file fewer waits. */
   readonly onUploaded: (txid: Txid) => void;
+  /** Called when what is staged is not what the store's history goes on with: see `diverged`. */
+  readonly onDiverged: () => void;
 }
 
 /**
@@ -33,26 +30,33 @@ export interface UploaderOptions {
  * does not answer it goes on trying; files wait in the staging directory.
  */
 export class Uploader {
-  readonly #replica: Replica;
+  readonly #shipping: Shipping;
   readonly #staging: Staging;
-  readonly #queue: Txid[];
+  #queue: Txid[];
   readonly #onEvent: (event: ReplicationEvent) => void;
   readonly #onUploaded: (txid: Txid) => void;
+  readonly #onDiverged: () => void;
   readonly #wakeup = new Wakeup();
   #uploaded: Txid | undefined;
+  #diverged: string | undefined;
+  #underWay: Promise<void> = Promise.resolve();
+  /** How often `restart` was called. */
+  #restarts = 0;
   #failures = 0;
   #waiters: (() => void)[] = [];
   /** Ascending. */
-  readonly #kept: { readonly txid: Txid; readonly sizeBytes: number }[];
+  #kept: { readonly txid: Txid; readonly sizeBytes: number }[];
 
-  constructor({ replica, staging, pending, uploaded, onEvent, onUploaded }: UploaderOptions) {
-    this.#replica = replica;
+  constructor(options: UploaderOptions) {
+    const { staging, pending, uploaded, onEvent, onUploaded, onDiverged } = options;
+    this.#shipping = new Shipping(options);
     this.#staging = staging;
     this.#queue = [...pending];
     this.#uploaded = uploaded;
     this.#kept = uploaded === undefined ? [] : [{ txid: uploaded, sizeBytes: 0 }];
     this.#onEvent = onEvent;
     this.#onUploaded = onUploaded;
+    this.#onDiverged = onDiverged;
   }
 
   /** The newest TXID that is safely in the store. */
@@ -65,9 +69,40 @@ export class Uploader {
     return this.#queue.length;
   }
 
-  /** Resolves when `txid` is in the store; rejects with `ABORTED` when `signal` fires before. */
-  async whenUploaded(txid: Txid, signal: AbortSignal): Promise<void> {
-    while ((this.#uploaded ?? 0n) < txid) {
+  /**
+   * Why what is staged is not what the store's history goes on with; undefined while it is. Until
+   * `restart` nothing is uploaded then.
+   */
+  get diverged(): string | undefined {
+    return this.#diverged;
+  }
+
+  /** Begins no upload any more, until `restart`, and waits for the one that is under way. */
+  async halt(reason: string): Promise<void> {
+    this.#diverged ??= reason;
+    await this.#underWay;
+  }
+
+  /** Goes on with other files than those that waited. */
+  restart({ pending, uploaded }: Pick<StartingPoint, "pending" | "uploaded">): void {
+    this.#queue = [...pending];
+    this.#uploaded = uploaded;
+    this.#kept = uploaded === undefined ? [] : [{ txid: uploaded, sizeBytes: 0 }];
+    this.#diverged = undefined;
+    this.#restarts++;
+    for (const wake of this.#waiters.splice(0)) wake();
+    this.#wakeup.notify();
+  }
+
+  /**
+   * Resolves when `txid` is in the store: to false when others took the place of the files that waited, so
+   * that it is not the `txid` that was meant. Rejects with `ABORTED` when `signal` fires before.
+   */
+  async whenUploaded(txid: Txid, signal: AbortSignal): Promise<boolean> {
+    const restarts = this.#restarts;
+    for (;;) {
+      if (restarts !== this.#restarts || this.#diverged !== undefined) return false;
+      if ((this.#uploaded ?? 0n) >= txid) return true;
       throwIfAborted(signal);
       const next = Promise.withResolvers<void>();
       const leave = () => next.resolve();
@@ -91,21 +126,33 @@ export class Uploader {
    */
   async run({ stop, giveUp }: { stop: AbortSignal; giveUp: AbortSignal }): Promise<void> {
     while (!stop.aborted) {
-      if (this.#queue.length > 0) await this.#uploadPatiently(giveUp, stop);
+      if (this.#hasNext()) await this.#uploadPatiently(giveUp, stop);
       else await this.#wakeup.wait(stop);
     }
   }
 
-  /** Uploads what is there; goes on trying until `signal` fires, and then leaves the rest staged. */
+  /**
+   * Uploads what is there, as far as it has not diverged; goes on trying until `signal` fires, and then
+   * leaves the rest staged.
+   */
   async drain(signal: AbortSignal): Promise<void> {
-    while (this.#queue.length > 0 && !signal.aborted) {
+    while (this.#hasNext() && !signal.aborted) {
       await this.#uploadPatiently(signal, signal);
     }
   }
 
   /** Uploads what is there, or throws what the store answered; the rest stays staged. */
   async drainOrFail(signal: AbortSignal): Promise<void> {
-    while (this.#queue.length > 0) await this.#uploadNext(signal);
+    while (this.#hasNext()) await this.#uploadNext(signal);
+  }
+
+  /** Gives the lease back, so that another replicator need not wait for it to run out. */
+  async release(): Promise<void> {
+    await this.#shipping.release();
+  }
+
+  #hasNext(): boolean {
+    return this.#queue.length > 0 && this.#diverged === undefined;
   }
 
   /** Waits after a failure that may pass; `stop` ends that wait. */
@@ -129,22 +176,23 @@ export class Uploader {
     }
   }
 
-  async #uploadNext(signal: AbortSignal): Promise<void> {
+  #uploadNext(signal: AbortSignal): Promise<void> {
+    const uploading = this.#upload(signal);
+    this.#underWay = uploading.catch(() => undefined);
+    return uploading;
+  }
+
+  async #upload(signal: AbortSignal): Promise<void> {
     const [txid] = this.#queue;
-    if (txid === undefined) return;
+    if (txid === undefined || this.#diverged !== undefined) return;
     const startedMs = performance.now();
-    const { head, sizeBytes } = await this.#staging.ends(txid);
-    const key = formatLtxKey(this.#replica, { level: 0, minTxid: txid, maxTxid: txid });
-    const { timestampMs } = decodeHeader(head);
-    const metadata = { [TIMESTAMP_METADATA]: formatInstant(timestampMs) };
-    const body = await this.#staging.body(txid);
-    try {
-      await this.#replica.store.put(key, body, { metadata, onlyIf: { absent: true }, signal });
-    } catch (cause) {
-      if (!isReplicaError(cause, "STORE_CONFLICT")) throw cause;
-      // The same file: our own PUT, whose answer was lost. Another one: somebody else's history.
-      if (!(await isSameFile(this.#replica, this.#staging, txid, signal))) refuseOther(key, cause);
+    const shipment = await this.#shipping.ship(txid, signal);
+    if ("diverged" in shipment) {
+      this.#diverged ??= shipment.diverged;
+      this.#onDiverged();
+      return;
     }
+    const { sizeBytes } = shipment;
     this.#queue.shift();
     this.#uploaded = txid;
     const ms = Math.round((performance.now() - startedMs) * 10) / 10;
@@ -154,14 +202,20 @@ export class Uploader {
     await this.#keep(txid, sizeBytes);
   }
 
+  /** Removes what is kept here of files that are in the store, but for the newest: compactions read them from there. */
+  async makeRoom(): Promise<void> {
+    await this.#trim(1, 0);
+  }
+
   /** Keeps the file that was uploaded last, by which a restart resumes, and some of those before it. */
   async #keep(txid: Txid, sizeBytes: number): Promise<void> {
     this.#kept.push({ txid, sizeBytes });
+    await this.#trim(KEPT_FILES_MAX, KEPT_BYTES_MAX);
+  }
+
+  async #trim(filesMax: number, bytesMax: number): Promise<void> {
     let bytes = this.#kept.reduce((sum, file) => sum + file.sizeBytes, 0);
-    while (
-      this.#kept.length > 1 &&
-      (this.#kept.length > KEPT_FILES_MAX || bytes > KEPT_BYTES_MAX)
-    ) {
+    while (this.#kept.length > 1 && (this.#kept.length > filesMax || bytes > bytesMax)) {
       const [oldest] = this.#kept;
       if (!oldest) return;
       await this.#staging.remove(oldest.txid);
@@ -169,12 +223,4 @@ export class Uploader {
       bytes -= oldest.sizeBytes;
     }
   }
-}
-
-function refuseOther(key: string, cause: unknown): never {
-  throw new ReplicaError(
-    "WRITER_CONFLICT",
-    `"${key}" is in the store already with other content: another replicator writes to this path. Stop it, then start this one again: it goes on after what it finds there`,
-    { cause },
-  );
 }

@@ -1,26 +1,29 @@
 import { statSync } from "node:fs";
-import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import type { LtxHeader } from "../../shared/ltx/header.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import { isSameLog, isSameWal, type WalHeader } from "../wal/wal-header.ts";
+import { isSameWal } from "../wal/wal-header.ts";
 import {
-  hasLastTransaction,
   hasWalFrames,
   readWalBatch,
-  readWalHeader,
   WalFile,
   walFrameCount,
   walStart,
   type WalPosition,
 } from "../wal/wal-reader.ts";
-import { decideCapture, type CaptureDecision, type CapturePosition } from "./decide-capture.ts";
-import { fullLtx, incrementalLtx } from "./ltx-from-wal.ts";
+import type { CaptureDecision, CapturePosition } from "./decide-capture.ts";
+import { differingPages } from "./compare-pages.ts";
+import type { ReplicationEvent } from "./events.ts";
+import { lookAtLog } from "./look-at-log.ts";
+import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts";
+import type { PageMemory } from "./page-memory.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
+import { stageFile } from "./stage-file.ts";
 import type { StagedFile, Staging } from "./staging.ts";
+import { isUndisturbedSince } from "./undisturbed.ts";
 
 /** What one LTX file takes from the log at most before it ends at a commit, as Litestream's. In bytes. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
@@ -39,6 +42,10 @@ export interface WalCaptureOptions {
   readonly now: () => number;
   /** The newest TXID that is taken, here or in the store. */
   readonly txid: Txid | undefined;
+  /** What is known of the pages at that TXID, if anything. */
+  readonly memory: PageMemory;
+  /** Told of every image that was compared. */
+  readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
 }
 
 /** Turns what the application commits into staged LTX files, one TXID each, without a gap. */
@@ -46,16 +53,20 @@ export class WalCapture {
   readonly #source: SourceDatabase;
   readonly #staging: Staging;
   readonly #now: () => number;
+  readonly #memory: PageMemory;
+  readonly #onEvent: (event: ReplicationEvent) => void;
   #txid: Txid | undefined;
   #commit = 0;
   #timestampMs = 0;
   #position: CapturePosition;
 
-  constructor({ source, staging, now, txid }: WalCaptureOptions) {
-    this.#source = source;
-    this.#staging = staging;
-    this.#now = now;
-    this.#txid = txid;
+  constructor(options: WalCaptureOptions) {
+    this.#source = options.source;
+    this.#staging = options.staging;
+    this.#now = options.now;
+    this.#txid = options.txid;
+    this.#memory = options.memory;
+    this.#onEvent = options.onEvent ?? (() => undefined);
   }
 
   /** The newest TXID that is staged. */
@@ -91,7 +102,8 @@ export class WalCapture {
   }
 
   /**
-   * Stages the next file. Undefined when nothing was committed since the last.
+   * Stages the next file. Undefined when nothing was committed since the last, or whatever was committed
+   * left every page as it was shipped.
    *
    * @throws {ReplicaError} `SOURCE_INVALID` when the database is not the one it was, `LOCAL_FILE`
    *   when the staging directory takes no file.
@@ -102,12 +114,10 @@ export class WalCapture {
     if (decision.kind === "full") return await this.#captureImage(decision.reason);
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
-    const { txid, ltx, batch } = next;
-    const isUndisturbed = () => isSameLog(batch.end.header, readWalHeader(this.#source.walPath));
+    const { ltx, batch } = next;
+    const isUndisturbed = () => isUndisturbedSince(batch.end.header, this.#source);
     try {
-      const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
-      this.#take(ltx.header, batch.end);
-      return { ...staged, imageReason: undefined };
+      return await this.#ship(ltx, isUndisturbed, batch.end);
     } catch (error) {
       if (!(error instanceof DisturbedError)) throw error;
       return await this.#captureImage("the log was begun anew while it was read");
@@ -127,15 +137,19 @@ export class WalCapture {
     if (decision.kind === "full") return "image";
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
-    const { txid, ltx, batch } = next;
+    const { ltx, batch } = next;
     const before = this.#txid;
-    const held = readAll(encodeInPieces(ltx));
+    const noted = this.#memory.note(ltx);
+    const held = readAll(encodeInPieces(noted));
+    if (!this.#source.isStillInPlace()) return "image";
     this.#take(ltx.header, batch.end);
     return {
       sizeBytes: held.summary.sizeBytes,
       finish: async () => {
         try {
-          return { ...(await this.#stage(txid, replay(held))), imageReason: undefined };
+          const summary = await stageFile(this.#staging, ltx.header.maxTxid, replay(held));
+          await this.#memory.take(summary, noted);
+          return stagedFile(summary);
         } catch (error) {
           // These commits are in no file, and may be in no log any more.
           this.#txid = before;
@@ -147,15 +161,7 @@ export class WalCapture {
   }
 
   #decide(wal: WalFile | undefined): CaptureDecision {
-    const header = wal?.header();
-    if (header) this.#refuseOtherPageSize(header);
-    return decideCapture({
-      position: this.#position,
-      isEndOfLockedLog: this.#isEndOfLockedLog(),
-      header,
-      hasLastTransaction: () => hasLastTransactionNow(wal, this.#position),
-      hasUnreadFrames: () => hasFramesBehind(wal, this.#position),
-    });
+    return lookAtLog(this.#source, wal, this.#position);
   }
 
   #nextLtx(wal: WalFile, decision: CaptureDecision) {
@@ -167,7 +173,7 @@ export class WalCapture {
     }
     const txid = nextTxid(this.#txid);
     const ltx = incrementalLtx(batch, this.#commit, this.#sourceOptions(wal, txid));
-    return { txid, ltx, batch };
+    return { ltx, batch };
   }
 
   /**
@@ -181,16 +187,19 @@ export class WalCapture {
     if (decision.kind === "full") this.#position = undefined;
   }
 
-  #isEndOfLockedLog(): boolean {
-    const position = this.#position;
-    return typeof position === "object" && walFrameCount(position) === this.#source.framesAtLock;
-  }
-
   /** Goes on in the log where a staged file ended; without this the next file holds the whole database. */
   resume({ commit, timestampMs, position }: ResumePoint): void {
     this.#commit = commit;
     this.#timestampMs = timestampMs;
     this.#position = position;
+  }
+
+  /** Goes on after `txid`, with the whole database: what was captured is not the history that goes on. */
+  reset(txid: Txid | undefined): void {
+    this.#txid = txid;
+    this.#position = undefined;
+    // The same TXID may be of another history.
+    this.#memory.keepOnly(undefined);
   }
 
   /**
@@ -200,9 +209,7 @@ export class WalCapture {
    * @returns Undefined when there is no such moment now: nothing is captured, or not yet all that the
    *   read lock sees.
    */
-  snapshot():
-    | { readonly txid: Txid; readonly pieces: Generator<Uint8Array, LtxSummary> }
-    | undefined {
+  snapshot(): { txid: Txid; pieces: Generator<Uint8Array, LtxSummary> } | undefined {
     this.noticeNewLog();
     const [position, txid] = [this.#position, this.#txid];
     if (position === undefined || txid === undefined) return undefined;
@@ -211,85 +218,81 @@ export class WalCapture {
       position === "no-log" ||
       this.#source.isLogBegunSinceLock(position.header) ||
       walFrameCount(position) >= this.#source.framesAtLock;
-    if (!isCaptured) return undefined;
     const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
-    return { txid, pieces: snapshotPieces(this.#source, point, position) };
+    return isCaptured ? { txid, pieces: snapshotPieces(this.#source, point, position) } : undefined;
   }
 
-  async #captureImage(reason: string): Promise<StagedFile> {
+  /**
+   * Reads the whole database. Where it is known how every page was shipped, only those that differ are
+   * shipped, as an ordinary file of the next TXID; where none does, no TXID is taken.
+   */
+  async #captureImage(reason: string): Promise<StagedFile | undefined> {
     const txid = nextTxid(this.#txid);
     for (let attempt = 1; ; attempt++) {
+      this.#source.expectInPlace();
       using wal = WalFile.open(this.#source.walPath);
       const header = wal?.header();
       const batch = wal && header ? readWalBatch(wal, walStart(header)) : undefined;
-      const ltx = fullLtx(batch, this.#sourceOptions(wal, txid));
+      const options = this.#sourceOptions(wal, txid);
+      const full = fullLtx(batch, options);
+      const position = batch?.end ?? (header ? walStart(header) : "no-log");
       // A log begun anew while it is read may have lost pages to new ones: then nothing of it counts.
-      const isUndisturbed = () => isSameLog(header, readWalHeader(this.#source.walPath));
+      const isUndisturbed = () => isUndisturbedSince(header, this.#source);
+      const remembered = this.#memory.at(this.#txid);
       try {
-        const staged = await this.#stage(txid, encodeInPieces(ltx, isUndisturbed));
-        const position = batch?.end ?? (header ? walStart(header) : "no-log");
-        this.#take(ltx.header, position);
-        return { ...staged, imageReason: reason };
+        if (!remembered) return await this.#ship(full, isUndisturbed, position, reason);
+        const { point } = remembered;
+        const pgnos = await differingPages(full, remembered);
+        let staged: StagedFile | undefined;
+        if (pgnos.size > 0 || full.header.commit !== point.commit) {
+          const ltx = partialLtx(full, pgnos, batch, options);
+          staged = await this.#ship(ltx, isUndisturbed, position);
+        } else {
+          if (!isUndisturbed()) throw new DisturbedError();
+          this.#take({ ...point, maxTxid: point.txid }, position);
+        }
+        const pages = full.pageCount;
+        this.#onEvent({ event: "compared", reason, pages, differing: pgnos.size });
+        return staged;
       } catch (error) {
         if (!(error instanceof DisturbedError) || attempt === IMAGE_ATTEMPTS) throw error;
       }
     }
   }
 
+  /** Stages a file, and with it takes its TXID and what lies in the log before `position`. */
+  async #ship(
+    ltx: LtxSource,
+    isUndisturbed: () => boolean,
+    position: WalPosition | "no-log",
+    imageReason?: string,
+  ): Promise<StagedFile> {
+    const noted = this.#memory.note(ltx);
+    const pieces = encodeInPieces(noted, isUndisturbed);
+    const summary = await stageFile(this.#staging, ltx.header.maxTxid, pieces);
+    this.#take(ltx.header, position);
+    await this.#memory.take(summary, noted);
+    return stagedFile(summary, imageReason);
+  }
+
   #sourceOptions(wal: WalFile | undefined, txid: Txid) {
     return { source: this.#source, wal, txid, timestampMs: this.#now() };
   }
 
-  #take({ maxTxid, commit, timestampMs }: LtxHeader, position: WalPosition | "no-log"): void {
+  #take(
+    { maxTxid, commit, timestampMs }: Pick<LtxHeader, "maxTxid" | "commit" | "timestampMs">,
+    position: WalPosition | "no-log",
+  ): void {
     this.#txid = maxTxid;
     this.#commit = commit;
     this.#timestampMs = timestampMs;
     this.#position = position;
   }
-
-  async #stage(txid: Txid, pieces: Iterator<Uint8Array, LtxSummary>) {
-    let summary: LtxSummary | undefined;
-    const body = async function* () {
-      for (;;) {
-        const next = pieces.next();
-        if (!next.done) {
-          yield next.value;
-          continue;
-        }
-        summary = next.value;
-        return;
-      }
-    };
-    try {
-      await this.#staging.write(txid, body());
-    } catch (cause) {
-      if (cause instanceof DisturbedError || isReplicaError(cause)) throw cause;
-      const { code, message } = cause as NodeJS.ErrnoException;
-      const reason = code === "ENOSPC" ? "the disk is full" : message;
-      throw new ReplicaError("LOCAL_FILE", `cannot write to ${this.#staging.folder}: ${reason}`, {
-        cause,
-      });
-    }
-    const { sizeBytes, pageCount } = summary!;
-    return { txid, sizeBytes, pageCount };
-  }
-
-  #refuseOtherPageSize({ pageSize }: WalHeader): void {
-    if (pageSize === this.#source.pageSize) return;
-    throw new ReplicaError(
-      "SOURCE_INVALID",
-      `${this.#source.path} has pages of ${pageSize} bytes now, ${this.#source.pageSize} before: LTX files of two page sizes cannot be merged, so replicate to a new path`,
-    );
-  }
 }
 
-function hasLastTransactionNow(wal: WalFile | undefined, position: CapturePosition): boolean {
-  if (!wal || typeof position !== "object") return false;
-  // A log that is begun anew at this very moment took nothing back: the next look will see what it is.
-  return hasLastTransaction(wal, position) || !isSameLog(position.header, wal.header());
-}
-
-function hasFramesBehind(wal: WalFile | undefined, position: CapturePosition): boolean {
-  if (!wal || typeof position !== "object") return false;
-  return readWalBatch(wal, position, 1) !== undefined;
+function stagedFile(
+  { header, sizeBytes, pageCount }: LtxSummary,
+  imageReason?: string,
+): StagedFile {
+  return { txid: header.maxTxid, sizeBytes, pageCount, imageReason };
 }

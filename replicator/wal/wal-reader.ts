@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { readAt } from "../files/read-at.ts";
 import { updateWalChecksum, type WalChecksum } from "./wal-checksum.ts";
 import {
@@ -63,6 +63,10 @@ export class WalFile implements Disposable {
 
   read(offset: number, length: number): Uint8Array {
     return readAt(this.#fd, offset, length);
+  }
+
+  sizeBytes(): number {
+    return fstatSync(this.#fd).size;
   }
 
   header(): WalHeader | undefined {

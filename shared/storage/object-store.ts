@@ -60,6 +60,10 @@ export type PutCondition = { readonly absent: true } | { readonly etag: Etag };
 export interface PutOptions {
   readonly metadata?: Metadata | undefined;
   readonly onlyIf?: PutCondition | undefined;
+  /** Refuse with `BAD_CONFIG` where the service cannot check `onlyIf` in the same step. */
+  readonly mustBeAtomic?: boolean | undefined;
+  /** Called when a body that goes up in parts is complete, right before it becomes visible; an error gives it up. */
+  readonly beforeComplete?: (() => Promise<void> | undefined) | undefined;
   /**
    * Upper bound of a streamed body's size where it is known: S3 takes 10,000 parts of one size, by
    * default 156 GiB in all, and chooses larger parts for more.

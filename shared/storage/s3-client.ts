@@ -12,8 +12,8 @@ const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 const FAILURE_BYTES_MAX = 64 * 1024;
 /** A body's progress on its way up cannot be seen; slower than this it counts as standing still. */
 const UPLOAD_BYTES_PER_MS_MIN = 32;
-/** Answers about the request's condition, which the caller has to judge. */
-const CONDITIONAL_STATUSES = [404, 409, 412, 416];
+/** Answers about the request's condition, which the caller has to judge; 501: the service knows none. */
+const CONDITIONAL_STATUSES = [404, 409, 412, 416, 501];
 
 export interface S3ClientOptions {
   readonly address: S3Address;
@@ -46,7 +46,7 @@ export interface S3Request {
 export interface S3Answer {
   readonly status: number;
   readonly headers: HttpHeaders;
-  /** Set for 404, 409, 412 and 416; other failures are thrown. */
+  /** Set for 404, 409, 412, 416 and 501; other failures are thrown. */
   readonly failure: S3Failure | undefined;
   /**
    * The body's pieces. Left early, the connection is dropped.

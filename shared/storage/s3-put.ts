@@ -1,6 +1,6 @@
 import { ReplicaError } from "../errors.ts";
 import type { Etag, Metadata, ObjectInfo, PutCondition, PutOptions } from "./object-store.ts";
-import type { S3Client } from "./s3-client.ts";
+import type { S3Answer, S3Client } from "./s3-client.ts";
 import { errorOfFailure } from "./s3-error.ts";
 import { etagOf, getObject, headObject } from "./s3-get.ts";
 
@@ -14,7 +14,11 @@ const CONFLICT_STATUSES = [409, 412];
  * object in the way. So a conflict after a failure is looked into: when the key holds these very
  * bytes, the write counts as ours. Another writer's identical bytes cannot be told from our own.
  *
- * @throws {ReplicaError} `STORE_CONFLICT` when `onlyIf` does not hold.
+ * A service without conditional writes (501) is asked for the key right before: two writers at that
+ * moment overwrite each other then.
+ *
+ * @throws {ReplicaError} `STORE_CONFLICT` when `onlyIf` does not hold, `BAD_CONFIG` when the service
+ *   cannot check it in the same step and `mustBeAtomic` is set.
  */
 export async function putObject(
   client: S3Client,
@@ -22,16 +26,18 @@ export async function putObject(
   bytes: Uint8Array,
   options: PutOptions & { readonly headers: Record<string, string> },
 ): Promise<Etag> {
-  const { metadata, onlyIf, signal } = options;
+  const { metadata, onlyIf, mustBeAtomic, signal } = options;
   const what = `write "${key}"`;
-  const headers = {
-    ...options.headers,
-    ...metadataHeaders(metadata),
-    ...conditionHeaders(onlyIf),
-  };
+  const plain = { ...options.headers, ...metadataHeaders(metadata) };
+  const headers = { ...plain, ...conditionHeaders(onlyIf) };
   return client.retry(signal, async (failures) => {
     const request = { method: "PUT", key, headers, body: bytes, what, signal } as const;
-    const answer = await client.sendOnce(request);
+    let answer = await client.sendOnce(request);
+    if (onlyIf !== undefined && answer.status === 501) {
+      if (mustBeAtomic) throw unconditional(key, answer);
+      await expectCondition(client, key, onlyIf, signal);
+      answer = await client.sendOnce({ ...request, headers: plain });
+    }
     if (answer.failure === undefined) return etagOf(answer.headers, what);
     if (onlyIf === undefined || !isConflict(answer.failure.status, onlyIf)) {
       throw errorOfFailure(answer.failure, client.address, what);
@@ -52,6 +58,22 @@ export function isConflict(status: number, onlyIf: PutCondition): boolean {
 export function conflictOf(key: string, onlyIf: PutCondition): ReplicaError {
   const why = "absent" in onlyIf ? "exists already" : "was changed or removed meanwhile";
   return new ReplicaError("STORE_CONFLICT", `"${key}" ${why}, so it was not written`);
+}
+
+/**
+ * Looks whether `onlyIf` holds at this moment.
+ *
+ * @throws {ReplicaError} `STORE_CONFLICT` when it does not.
+ */
+export async function expectCondition(
+  client: S3Client,
+  key: string,
+  onlyIf: PutCondition,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const etag = (await headObject(client, key, { signal }))?.etag;
+  const expected = "absent" in onlyIf ? undefined : onlyIf.etag;
+  if (etag !== expected) throw conflictOf(key, onlyIf);
 }
 
 /** Headers that make a service check `onlyIf` itself. */
@@ -78,6 +100,14 @@ export function metadataHeaders(metadata: Metadata = {}): Record<string, string>
 /** What `put` answers; the time is the writer's, because S3's answer has none. */
 export function putInfo(key: string, sizeBytes: number, etag: Etag, nowMs: number): ObjectInfo {
   return { key, sizeBytes, uploadedAtMs: nowMs, etag };
+}
+
+function unconditional(key: string, { failure }: S3Answer): ReplicaError {
+  const answer = [failure?.status, failure?.code].filter(Boolean).join(" ");
+  return new ReplicaError(
+    "BAD_CONFIG",
+    `cannot write "${key}": the service knows no conditional writes (${answer})`,
+  );
 }
 
 async function etagOfSameBytes(

@@ -177,12 +177,28 @@ describe("eddy with the S3 API", () => {
     const { objects } = await r2.binding.list({ include: ["customMetadata"] });
     expect(objects.map(({ key }) => key)).toEqual([
       "prod/app.db/0000/0000000000000001-0000000000000001.ltx",
+      "prod/app.db/lock.json",
     ]);
     expect(objects[0]?.customMetadata?.["litestream-timestamp"]).toMatch(/^\d{4}-.*Z$/);
     expect(await eddy(["restore", url, "-o", at("from-s3.db")], r2.env)).toMatchObject({
       status: 0,
     });
     expect(rowsOf(at("from-s3.db"))).toEqual(rowsOf(at("bucket.db")));
+  });
+
+  it("says whose the path is with exit code 5, but takes no lease when it is told so", async () => {
+    const url = r2.storeUrl("leased/app.db");
+    createDatabase(at("leased.db"));
+    const expiresAt = new Date(Date.now() + 20_000).toISOString();
+    const lease = { generation: 4, expires_at: expiresAt, owner: "elsewhere:77" };
+    await r2.binding.put("leased/app.db/lock.json", JSON.stringify(lease));
+    const replicate = ["replicate", at("leased.db"), url, "--once"];
+    const { status, stderr } = await eddy(replicate, r2.env);
+    expect(stderr).toContain(`belongs to elsewhere:77 until ${expiresAt}: stop that one`);
+    expect(status).toBe(5);
+    expect(await eddy([...replicate, "--no-lease"], r2.env)).toMatchObject({ status: 0 });
+    const left = await r2.binding.get("leased/app.db/lock.json");
+    expect(JSON.parse((await left?.text()) ?? "")).toEqual(lease);
   });
 
   it("ships to a second place the history that is still here", async () => {

@@ -1,6 +1,8 @@
 /** The replicator's core on a live database, step by step: what `Replication` does, without its loop. */
 import { readFileSync } from "node:fs";
 import { SourceDatabase } from "../../replicator/source/source-database.ts";
+import type { ReplicationEvent } from "../../replicator/sync/events.ts";
+import { PageMemory } from "../../replicator/sync/page-memory.ts";
 import { findResumePoint, reconcile } from "../../replicator/sync/reconcile.ts";
 import { Staging, type StagedFile } from "../../replicator/sync/staging.ts";
 import { WalCapture } from "../../replicator/sync/wal-capture.ts";
@@ -10,6 +12,7 @@ import { openLtx } from "../../shared/ltx/open-ltx.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
+import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey } from "../../shared/replica/ltx-key.ts";
 import { concatBytes } from "./ltx-fixtures.ts";
 import { replicaIn } from "./replica-fixtures.ts";
@@ -27,9 +30,14 @@ export class CaptureFixture implements Disposable {
   readonly replica: Replica;
   /** It went on in the log where the last run ended. */
   readonly isResumed: boolean;
+  /** What the capture told. */
+  readonly events: readonly ReplicationEvent[];
 
   private constructor(
-    parts: Pick<CaptureFixture, "source" | "staging" | "capture" | "replica" | "isResumed">,
+    parts: Pick<
+      CaptureFixture,
+      "source" | "staging" | "capture" | "replica" | "isResumed" | "events"
+    >,
   ) {
     ({
       source: this.source,
@@ -37,6 +45,7 @@ export class CaptureFixture implements Disposable {
       capture: this.capture,
       replica: this.replica,
       isResumed: this.isResumed,
+      events: this.events,
     } = parts);
   }
 
@@ -48,15 +57,19 @@ export class CaptureFixture implements Disposable {
     const source = SourceDatabase.open(path);
     const staging = await Staging.open(path);
     source.holdReadLock();
+    const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged } = await reconcile(replica, { staging, source });
-    const capture = new WalCapture({ source, staging, now, txid });
+    memory.keepOnly(staged);
+    const events: ReplicationEvent[] = [];
+    const onEvent = (event: ReplicationEvent) => void events.push(event);
+    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
       while (await capture.capture());
     }
     const isResumed = point !== undefined;
-    return new CaptureFixture({ source, staging, capture, replica, isResumed });
+    return new CaptureFixture({ source, staging, capture, replica, isResumed, events });
   }
 
   /** Stages everything that is committed. */
@@ -94,15 +107,29 @@ export class CaptureFixture implements Disposable {
   /** The database that all staged files make together. */
   async merged(): Promise<Buffer> {
     const txids = await this.staging.txids();
-    const inputs = txids.map((txid) => openLtx([readFileSync(this.staging.pathOf(txid))]));
-    const { header, pages } = decodeLtx(concatBytes(compactLtx(inputs)));
-    const image = Buffer.alloc(header.commit * header.pageSize);
-    for (const { pgno, data } of pages) image.set(data, (pgno - 1) * header.pageSize);
-    return image;
+    return mergeLtx(txids.map((txid) => readFileSync(this.staging.pathOf(txid))));
+  }
+
+  /** The database that all files in the store make together. */
+  async restored(): Promise<Buffer> {
+    const { replica } = this;
+    const files: Uint8Array[] = [];
+    for await (const { key } of listLtxFiles(replica, { level: 0 })) {
+      files.push((await replica.store.get(key))!.bytes);
+    }
+    return mergeLtx(files);
   }
 
   /** Ends without a trace, as a process does: nothing is drained. */
   [Symbol.dispose](): void {
     this.source.close();
   }
+}
+
+function mergeLtx(files: readonly Uint8Array[]): Buffer {
+  const inputs = files.map((bytes) => openLtx([bytes]));
+  const { header, pages } = decodeLtx(concatBytes(compactLtx(inputs)));
+  const image = Buffer.alloc(header.commit * header.pageSize);
+  for (const { pgno, data } of pages) image.set(data, (pgno - 1) * header.pageSize);
+  return image;
 }

@@ -16,11 +16,19 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+/** As a user who may only what everybody may; for root, who may everything, that is another user. */
+export function eddyAsNobody(args: readonly string[]): Promise<CliResult> {
+  const isRoot = process.getuid?.() === 0;
+  return eddy(args, { HOME: "/" }, isRoot ? { uid: 65_534, gid: 65_534 } : {});
+}
+
 export async function eddy(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  user: { readonly uid?: number; readonly gid?: number } = {},
 ): Promise<CliResult> {
   const child = spawn(process.execPath, [CLI, ...args], {
+    ...user,
     env: { ...process.env, ...NO_CREDENTIALS, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

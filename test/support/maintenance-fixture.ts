@@ -71,10 +71,12 @@ export class MaintenanceFixture implements Disposable {
     this.#uploader = new Uploader({
       replica: this.replica,
       staging,
+      lease: undefined,
       pending: [],
       uploaded,
       onEvent,
       onUploaded: (txid) => this.#maintenance.uploaded(txid),
+      onDiverged: () => undefined,
     });
     const context = { ...this.#options, replica: this.replica, onEvent, now };
     const { checkpoints } = this;

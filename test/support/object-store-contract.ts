@@ -4,7 +4,7 @@
  */
 import { beforeEach, describe } from "vitest";
 import type { ObjectStore } from "../../shared/storage/object-store.ts";
-import { describeCancelling } from "./object-store-contract/cancelling.ts";
+import { describeCancelling, describeInterrupting } from "./object-store-contract/cancelling.ts";
 import { describeConditions } from "./object-store-contract/conditions.ts";
 import type { ContractOptions } from "./object-store-contract/context.ts";
 import { describeDeleting } from "./object-store-contract/deleting.ts";
@@ -26,5 +26,6 @@ export function describeObjectStore(name: string, options: ContractOptions): voi
     describeListing(context);
     describeDeleting(context);
     describeCancelling(context);
+    if (options.cancelsInFlight) describeInterrupting(context);
   });
 }

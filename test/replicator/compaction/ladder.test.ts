@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Ladder } from "../../../replicator/compaction/ladder.ts";
+import { Ladder, type LadderOptions } from "../../../replicator/compaction/ladder.ts";
 import { decodeLtx } from "../../../shared/ltx/decoder.ts";
 import { listLtxFiles } from "../../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
@@ -32,10 +32,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function build(): Ladder {
+function build(localPath?: LadderOptions["localPath"]): Ladder {
   return new Ladder({
     replica,
     folder,
+    localPath,
     intervalsMs: [30_000, 300_000],
     now: () => clockMs,
     onCompacted: ({ level, minTxid, maxTxid }, files) =>
@@ -72,6 +73,34 @@ describe("the ladder of levels", () => {
     clockMs += 30_000;
     await ladder.runDue();
     expect(await level(1)).toEqual(["L1[2-4]", "L1[5-7]"]);
+  });
+
+  it("tells what this machine cannot write, and tries again when its time comes", async () => {
+    await commit(4);
+    clockMs += 30_000;
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, "in the way of the folder");
+    await ladder.runDue();
+    expect(said).toEqual(["level 1: LOCAL_FILE"]);
+    rmSync(folder);
+    clockMs += 30_000;
+    await ladder.runDue();
+    expect(await level(1)).toEqual(["L1[2-4]"]);
+  });
+
+  it("takes no copy for a file that it was not told is uploaded", async () => {
+    const asked: bigint[] = [];
+    ladder = build((file) => {
+      asked.push(file.maxTxid);
+      return undefined;
+    });
+    await commit(4);
+    // Another's, as a process leaves it that has lost the lease.
+    const number = history.commit({ commit: 10, changed: [1] });
+    await history.put(replica, 0, number);
+    clockMs += 30_000;
+    await ladder.runDue();
+    expect(asked).toEqual([2n, 3n, 4n]);
   });
 
   it("writes each level from the one below, and what it writes is the database", async () => {

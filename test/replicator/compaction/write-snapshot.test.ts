@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeSnapshot, type OpenSnapshot } from "../../../replicator/compaction/write-snapshot.ts";
+import { ReplicaError } from "../../../shared/errors.ts";
 import type { LtxSummary } from "../../../shared/ltx/decoder.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { historyOf } from "../../support/page-history.ts";
@@ -69,11 +70,20 @@ describe("writeSnapshot", () => {
       },
     });
     expect(await asked.promise).toBe(3n);
-    expect(isOpen).toBe(false);
+    await expect.poll(() => isOpen).toBe(false);
     expect(await store.get(KEY)).toBeUndefined();
     uploaded.resolve(undefined);
     await writing;
     expect(await store.get(KEY)).toBeDefined();
+  });
+
+  it("is not stored when its TXID is given to something else meanwhile", async () => {
+    const other = new ReplicaError("LOCAL_FILE", "that TXID is of another history now");
+    const writing = writeSnapshot({ ...options, whenUploaded: () => Promise.reject(other) });
+    await expect(writing).rejects.toBe(other);
+    expect(isOpen).toBe(false);
+    expect(await store.get(KEY)).toBeUndefined();
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it("is not stored when it does not decode", async () => {
@@ -87,6 +97,7 @@ describe("writeSnapshot", () => {
 
   it("says so where its folder takes no file, and lets the log go", async () => {
     rmSync(folder, { recursive: true });
+    writeFileSync(folder, "a file");
     await expect(writeSnapshot({ ...options })).rejects.toMatchObject({
       code: "LOCAL_FILE",
       message: expect.stringContaining(folder),

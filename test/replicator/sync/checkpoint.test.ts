@@ -9,6 +9,7 @@ import {
   imageNow,
   type LiveDatabase,
 } from "../../support/live-database.ts";
+import { expectRemembered } from "../../support/remembered-pages.ts";
 
 /** More than the 1,000 frames from which on the log is checkpointed. */
 const MANY_PAGES = 1_500;
@@ -96,6 +97,8 @@ describe("a checkpoint", () => {
       await checkpoints.run();
     }
     expect(images()).toEqual(["nothing shows that no commit was missed"]);
+    expect(fixture.events).toEqual([]);
+    await expectRemembered(fixture);
     expect(differingPages(await fixture.merged(), imageNow(fixture.source), 512)).toEqual([]);
   });
 

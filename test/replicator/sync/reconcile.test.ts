@@ -178,6 +178,7 @@ describe("findResumePoint", () => {
   it("is where the newest staged file ends in the log", async () => {
     expect(await resumePoint()).toEqual({
       commit: Number(live.value("PRAGMA page_count")),
+      timestampMs: 1_700_000_000_000,
       position: fixture.capture.position,
     });
   });
@@ -219,6 +220,7 @@ describe("findResumePoint", () => {
     await fixture.checkpoint();
     live.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     fixture[Symbol.dispose]();
+    await fixture.staging.clear();
     fixture = await CaptureFixture.start(live.path);
     const [image] = await fixture.captureAll();
     expect((await fixture.decode(image.txid)).header).toMatchObject({ walOffset: 32, walSize: 0 });

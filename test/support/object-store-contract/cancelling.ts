@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { type Context, bytesOf, textOf, streamOf, listAll } from "./context.ts";
 
-export function describeCancelling(context: Context): void {
-  const aborted = expect.objectContaining({ code: "ABORTED" });
+const aborted = expect.objectContaining({ code: "ABORTED" });
 
+export function describeCancelling(context: Context): void {
   it("does nothing when the signal has fired already", async () => {
     const { store } = context();
     await store.put("k", bytesOf("old"));
@@ -36,10 +36,12 @@ export function describeCancelling(context: Context): void {
     expect(await store.get("k")).toBeUndefined();
     expect((await listAll(store, "")).keys).toEqual([]);
   });
+}
 
-  it("ends requests in flight", async ({ skip }) => {
-    const { store, options } = context();
-    skip(!options.cancelsInFlight, "this store's calls cannot be interrupted");
+/** For a store whose calls can be interrupted: one that is reached by HTTP. */
+export function describeInterrupting(context: Context): void {
+  it("ends requests in flight", async () => {
+    const { store } = context();
     await store.put("k", new Uint8Array(4_000_000));
     const controller = new AbortController();
     const { signal } = controller;

@@ -1,0 +1,22 @@
+import type { Txid } from "../../shared/ltx/txid.ts";
+import type { MaintenanceOptions } from "./build-maintenance.ts";
+import type { ReplicationEvent } from "./events.ts";
+
+/** What `Replication.start` takes. Times in milliseconds. */
+export interface ReplicationOptions extends MaintenanceOptions {
+  readonly databasePath: string;
+  readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
+  readonly now?: () => number;
+  /** After a burst, steady writing is shipped as one file in so many milliseconds. */
+  readonly syncIntervalMs?: number | undefined;
+  /** False: no lease is taken, for stores without conditional writes. The path must have one writer then. */
+  readonly lease?: boolean | undefined;
+}
+
+/** Where a replication stands. */
+export interface ReplicationState {
+  readonly txid: Txid | undefined;
+  readonly uploaded: Txid | undefined;
+  /** Files that are staged and not in the store. */
+  readonly waiting: number;
+}

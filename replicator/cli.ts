@@ -12,6 +12,7 @@ import { addReset } from "./commands/reset.ts";
 import { addRestore } from "./commands/restore.ts";
 import { addStatus } from "./commands/status.ts";
 import { addSync } from "./commands/sync.ts";
+import { addTimeline } from "./commands/timeline.ts";
 import { addVerify } from "./commands/verify.ts";
 import { addVersion } from "./commands/version.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-code.ts";
@@ -48,6 +49,7 @@ function buildProgram(signal: AbortSignal): Command {
   addRestore(program, signal);
   addVerify(program, signal);
   addLtx(program, signal);
+  addTimeline(program, signal);
   addDatabases(program);
   addStatus(program, signal);
   addSync(program, signal);

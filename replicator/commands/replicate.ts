@@ -8,11 +8,11 @@ import type { Config, LogLevel } from "../config/config.ts";
 import { LOG_LEVELS } from "../config/read-config.ts";
 import { withCommand } from "../exec/with-command.ts";
 import { Fleet, type FleetOptions } from "../fleet/fleet.ts";
+import { printEvent } from "./print-event.ts";
 import { messageOf, type FleetDatabase } from "../fleet/fleet-database.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { openLog, type Log } from "../terminal/log.ts";
 import { printJson, usageError } from "../terminal/output.ts";
-import { megabytes } from "../terminal/progress.ts";
 import { Option, type Command } from "commander";
 import { URLS } from "../terminal/help.ts";
 
@@ -160,57 +160,5 @@ function reporting(
 
 function levelOf(event: ReplicationEvent): LogLevel {
   if ("message" in event) return "warn";
-  return event.event === "uploaded" ? "debug" : "info";
-}
-
-function printEvent(
-  event: ReplicationEvent,
-  url: string,
-  printNotice: (text: string) => void,
-): void {
-  switch (event.event) {
-    case "started":
-      if (event.switched_to_wal) printNotice(`${event.db} is in WAL mode now; it was not before`);
-      return printNotice(
-        `replicating ${event.db} to ${url}${event.txid === null ? "" : `, where TXID ${event.txid} is the newest`}`,
-      );
-    case "staged":
-      if (event.image === null) return;
-      return printNotice(
-        `shipping the whole database as TXID ${event.txid}, ${megabytes(event.bytes)} MB: ${event.image}`,
-      );
-    case "compared":
-      return printNotice(
-        `compared ${event.pages} pages with what was shipped: ${event.differing === 0 ? "none differs" : `shipping only those that differ, ${event.differing}`} (${event.reason})`,
-      );
-    case "uploaded":
-      return printNotice(
-        `TXID ${event.txid} is in the store: ${event.bytes} bytes, ${event.ms} ms`,
-      );
-    case "store-unavailable":
-      return printNotice(
-        `the store does not take TXIDs: ${event.message}. ${event.waiting} wait in the staging directory; next try in ${event.retry_ms} ms`,
-      );
-    case "disk-full":
-      return printNotice(
-        `${event.message}; commits stay in the log, next try in ${event.retry_ms} ms`,
-      );
-    case "resumed":
-      return printNotice(`there is room again, after ${Math.round(event.paused_ms / 1000)} s`);
-    case "adopted":
-      return printNotice(
-        `${event.reason}: going on after ${event.txid === null ? "an empty replica" : `TXID ${event.txid}`}, the newest in the store`,
-      );
-    case "compaction-failed":
-      return printNotice(`level ${event.level} could not be written: ${event.message}`);
-    case "compacted":
-    case "checkpointed":
-      return undefined;
-    case "stopped":
-      return printNotice(
-        event.uploaded_txid === null
-          ? "stopped; nothing is in the store"
-          : `stopped; TXID ${event.uploaded_txid} is safely in the store`,
-      );
-  }
+  return event.event === "uploaded" || event.event === "snapshot-written" ? "debug" : "info";
 }

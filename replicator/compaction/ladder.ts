@@ -4,9 +4,9 @@ import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { codeOf, makeFolder } from "../storage/durable-file.ts";
-import { Wakeup } from "../sync/wakeup.ts";
 import { planCompaction, type CompactionPlan } from "./plan-compaction.ts";
-import { runCompaction, type CompactedFile } from "./run-compaction.ts";
+import { runCompaction } from "./run-compaction.ts";
+import type { StoredLtx } from "./store-ltx.ts";
 
 /** How often levels 1, 2 and 3 are written, in milliseconds; Litestream's intervals. */
 const LEVEL_INTERVALS_MS: readonly number[] = [30_000, 300_000, 3_600_000];
@@ -21,7 +21,7 @@ export interface LadderOptions {
   /** From level 1 on. */
   readonly intervalsMs?: readonly number[] | undefined;
   readonly now: () => number;
-  readonly onCompacted: (file: CompactedFile, sources: number) => void;
+  readonly onCompacted: (file: StoredLtx, sources: number) => void;
   /** A level could not be written; it is tried again when its time comes. */
   readonly onFailed: (level: number, error: ReplicaError) => void;
   readonly onGap: (level: number, gap: CompactionPlan & { readonly kind: "gap" }) => void;
@@ -36,13 +36,14 @@ interface Rung {
   newest: Txid | undefined | null;
   /** What the level below held when nothing of it could be merged. */
   refused: Txid | undefined;
+  /** The last attempt wrote nothing: the next waits for its time, however many files wait for it. */
+  isHeldBack: boolean;
 }
 
 /** Writes the levels above 0, each from the one below it. Asks nothing of the store while nothing is new. */
 export class Ladder {
   readonly #options: LadderOptions;
   readonly #rungs: readonly Rung[];
-  readonly #wakeup = new Wakeup();
   #uploaded: Txid | undefined;
 
   constructor(options: LadderOptions) {
@@ -54,25 +55,27 @@ export class Ladder {
       dueMs: nextMultiple(now(), intervalMs),
       newest: null,
       refused: undefined,
+      isHeldBack: false,
     }));
   }
 
   /** Says what the newest TXID at level 0 is. */
   uploaded(txid: Txid | undefined): void {
     this.#uploaded = txid;
-    const [first] = this.#rungs;
-    if (first && first.newest !== null && this.#waiting(first) === WAITING_FILES_MAX) {
-      this.#wakeup.notify();
-    }
   }
 
-  /** Writes each level when its time comes, until `signal` fires. */
-  async run(signal: AbortSignal): Promise<void> {
-    if (this.#rungs.length === 0) return;
-    while (!signal.aborted) {
-      const dueMs = Math.min(...this.#rungs.map((rung) => rung.dueMs));
-      await this.#wakeup.wait(signal, Math.max(0, dueMs - this.#options.now()));
-      if (!signal.aborted) await this.runDue(signal);
+  /** When the next level is to be written, in milliseconds since the epoch. */
+  get dueMs(): number {
+    const [first] = this.#rungs;
+    if (first && this.#isFull(first)) return 0;
+    return Math.min(...this.#rungs.map((rung) => rung.dueMs));
+  }
+
+  /** Says that what could not be merged may be merged now: a snapshot covers what is missing. */
+  retry(): void {
+    for (const rung of this.#rungs) {
+      if (rung.refused !== undefined) rung.dueMs = 0;
+      rung.refused = undefined;
     }
   }
 
@@ -80,11 +83,11 @@ export class Ladder {
   async runDue(signal?: AbortSignal): Promise<void> {
     for (const rung of this.#rungs) {
       const now = this.#options.now();
-      const isFull = rung.level === 1 && this.#waiting(rung) >= WAITING_FILES_MAX;
-      if (now < rung.dueMs && !(isFull && rung.newest !== null)) continue;
+      if (now < rung.dueMs && !this.#isFull(rung)) continue;
       rung.dueMs = nextMultiple(now, rung.intervalMs);
+      rung.isHeldBack = true;
       try {
-        await this.#write(rung, signal);
+        rung.isHeldBack = !(await this.#write(rung, signal));
       } catch (error) {
         if (signal?.aborted) return;
         this.#options.onFailed(rung.level, localFailure(error));
@@ -92,27 +95,30 @@ export class Ladder {
     }
   }
 
-  /** TXIDs of level 0 that level 1 lacks. */
-  #waiting({ newest }: Rung): bigint {
-    return (this.#uploaded ?? 0n) - (newest ?? 0n);
+  /** Level 1 lacks so many TXIDs of level 0 that it is written before its time. */
+  #isFull({ level, newest, isHeldBack }: Rung): boolean {
+    if (level > 1 || newest === null || isHeldBack) return false;
+    return (this.#uploaded ?? 0n) - (newest ?? 0n) >= WAITING_FILES_MAX;
   }
 
-  async #write(rung: Rung, signal: AbortSignal | undefined): Promise<void> {
+  /** Says whether all that the level below holds is in this one now. */
+  async #write(rung: Rung, signal: AbortSignal | undefined): Promise<boolean> {
     const { replica, folder, localPath, onCompacted, onGap } = this.#options;
     const { level } = rung;
     const below = this.#rungs[level - 2];
     const available = level === 1 ? this.#uploaded : below?.newest;
     // Nothing there, or nothing new: not even a listing.
-    if (available === undefined || available === null || available === rung.refused) return;
+    if (available === undefined || available === null) return true;
+    if (available === rung.refused) return false;
     if (rung.newest === null) rung.newest = newestOf(await this.#list(level, signal));
     // Bounded by what waits: each pass merges some of it.
     for (;;) {
-      if (available <= (rung.newest ?? 0n)) return;
+      if (available <= (rung.newest ?? 0n)) return true;
       const plan = await this.#plan(rung, signal);
       if (plan.kind === "gap") onGap(level, plan);
       if (plan.kind !== "merge") {
         rung.refused = available;
-        return;
+        return false;
       }
       const { files } = plan;
       // What waits here may turn out not to be what is there.

@@ -2,22 +2,16 @@ import { closeSync, openSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { assert } from "../../shared/assert.ts";
-import { formatInstant, parseInstant } from "../../shared/instant.ts";
+import { parseInstant } from "../../shared/instant.ts";
 import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { compactLtx } from "../../shared/ltx/compactor.ts";
-import { LtxDecoder, type LtxSummary } from "../../shared/ltx/decoder.ts";
 import { openLtx, type OpenLtx } from "../../shared/ltx/open-ltx.ts";
-import {
-  OLDEST_METADATA,
-  TIMESTAMP_METADATA,
-  type LtxFileInfo,
-} from "../../shared/replica/list-ltx-files.ts";
-import { formatLtxKey, type LtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
-import { readInPieces } from "../files/read-in-pieces.ts";
+import { OLDEST_METADATA, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { readAt } from "../files/read-at.ts";
-import { confirmStored } from "./confirm-stored.ts";
 import { readInOrder } from "../restore/read-in-order.ts";
-import { removeFile, writeTemporaryFile } from "../storage/durable-file.ts";
+import { writeWorkFile } from "../storage/work-file.ts";
+import { storeLtx, verifyLtx, type StoredLtx } from "./store-ltx.ts";
 
 /** All inputs together read ahead by about so much, in bytes. */
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
@@ -37,14 +31,6 @@ export interface CompactionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a compaction put into the store. */
-export interface CompactedFile extends LtxKey {
-  readonly key: string;
-  readonly sizeBytes: number;
-  /** Stamp of the newest transaction in it, milliseconds since the epoch. */
-  readonly timestampMs: number;
-}
-
 /**
  * Merges LTX files into one of the level above, and puts it into the store. When this returns, the result
  * has been decoded whole and found in the store with its last bytes: its sources are replaced.
@@ -52,7 +38,7 @@ export interface CompactedFile extends LtxKey {
  * @throws {ReplicaError} `OBJECT_MISSING`, `CORRUPT_PAGE` when a source is damaged in the store,
  *   `STORE_CONFLICT` when another file is under the key, and what the store throws.
  */
-export async function runCompaction(options: CompactionOptions): Promise<CompactedFile> {
+export async function runCompaction(options: CompactionOptions): Promise<StoredLtx> {
   try {
     return await compact(options);
   } catch (error) {
@@ -62,37 +48,15 @@ export async function runCompaction(options: CompactionOptions): Promise<Compact
   }
 }
 
-async function compact(options: CompactionOptions): Promise<CompactedFile> {
+async function compact(options: CompactionOptions): Promise<StoredLtx> {
   const { folder, replica, level, signal } = options;
   await using cleanup = new AsyncDisposableStack();
   const sources = await openSources(options, cleanup);
   const name = join(folder, `compaction-${level}.ltx`);
-  const output = await writeTemporaryFile(name, merge(sources, signal), { signal });
-  cleanup.defer(async () => {
-    await output.handle.close();
-    await removeFile(output.path);
-  });
-  const summary = await verify(output.path);
-  const { header, sizeBytes } = summary;
-  const { minTxid, maxTxid, timestampMs } = header;
-  const key = formatLtxKey(replica, { level, minTxid, maxTxid });
-  const metadata = {
-    [TIMESTAMP_METADATA]: formatInstant(timestampMs),
-    [OLDEST_METADATA]: formatInstant(await oldestStampMs(options, sources[0])),
-  };
-  try {
-    await replica.store.put(key, readInPieces(output.path), {
-      metadata,
-      onlyIf: { absent: true },
-      sizeBytesMax: sizeBytes,
-      signal,
-    });
-  } catch (error) {
-    // It may be there from a run that was killed before it could say so: then it is found below.
-    if (!isReplicaError(error, "STORE_CONFLICT")) throw error;
-  }
-  await confirmStored(replica, key, summary, signal);
-  return { level, minTxid, maxTxid, key, sizeBytes, timestampMs };
+  const output = cleanup.use(await writeWorkFile(name, merge(sources, signal), signal));
+  const summary = await verifyLtx(output.path);
+  const oldestAtMs = await oldestStampMs(options, sources[0]);
+  return await storeLtx(replica, output.path, summary, { level, oldestAtMs, signal });
 }
 
 interface Source extends OpenLtx {
@@ -135,12 +99,7 @@ async function download(
 ): Promise<string> {
   const body = readInOrder(replica.store, file, signal);
   const name = join(folder, `source-${file.level}-${basename(file.key)}`);
-  const { path, handle } = await writeTemporaryFile(name, body, { signal });
-  cleanup.defer(async () => {
-    await handle.close();
-    await removeFile(path);
-  });
-  return path;
+  return cleanup.use(await writeWorkFile(name, body, signal)).path;
 }
 
 function* readChunks(fd: number, chunkBytes: number): Generator<Uint8Array> {
@@ -159,14 +118,6 @@ async function* merge(
     throwIfAborted(signal);
     yield chunk;
   }
-}
-
-async function verify(path: string): Promise<LtxSummary> {
-  const decoder = new LtxDecoder();
-  for await (const chunk of readInPieces(path)) {
-    for (const _ of decoder.push(chunk));
-  }
-  return decoder.finish();
 }
 
 /** The stamp of the first transaction: a file that was merged itself keeps it in its metadata, which not every listing shows. */

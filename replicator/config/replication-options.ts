@@ -1,4 +1,4 @@
-import type { ReplicationOptions } from "../sync/sync-loop.ts";
+import type { ReplicationOptions } from "../sync/replication-options.ts";
 import type { DatabaseConfig } from "./config.ts";
 
 type Configured = Omit<ReplicationOptions, "replica" | "onEvent" | "now">;

@@ -1,5 +1,5 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
-import type { ReplicationState } from "../sync/sync-loop.ts";
+import type { ReplicationState } from "../sync/replication-options.ts";
 
 /** Litestream's words for what a database does. */
 export type DatabaseStatus = "replicating" | "open" | "stopped";

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { isReplicaError } from "../../shared/errors.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { formatStatus, statusKey, type Retention } from "../../shared/replica/status-document.ts";
-import type { ReplicationState } from "../sync/sync-loop.ts";
+import type { ReplicationState } from "../sync/replication-options.ts";
 import { every, type Wait } from "./every.ts";
 
 export interface StatusObjectOptions {

@@ -11,7 +11,8 @@ import type {
   SyncAnswer,
 } from "../control/controlled-database.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
-import { Replication, type ReplicationState } from "../sync/sync-loop.ts";
+import { Replication } from "../sync/sync-loop.ts";
+import type { ReplicationState } from "../sync/replication-options.ts";
 import { hasContent, restoreIfMissing, waitForFile } from "./missing-file.ts";
 
 const RETRY_MS_MIN = 1_000;

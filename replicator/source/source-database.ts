@@ -15,8 +15,11 @@ import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
 import { PageRuns } from "./page-runs.ts";
 import { refuseOldSqlite } from "./sqlite-version.ts";
+import { switchToWal } from "./switch-to-wal.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
+import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
+import { readWalHeader } from "../wal/wal-reader.ts";
 
 const fdatasyncAsync = promisify(fdatasync);
 
@@ -43,6 +46,7 @@ export class SourceDatabase {
   /** Takes that over, so that there is no moment without it. */
   #nextReader: DatabaseSync;
   #framesAtLock = 0;
+  #logAtLock: WalHeader | undefined;
   /** The log's file as it was when our connections opened it. */
   #walInode: number | undefined;
   readonly #writer: DatabaseSync;
@@ -86,12 +90,18 @@ export class SourceDatabase {
   holdReadLock(): void {
     try {
       beginReading(this.#reader);
-      this.#framesAtLock = countFrames(this.#nextReader);
+      this.#lookAtLog();
       this.#walInode ??= inodeOf(this.walPath);
     } catch (cause) {
       const sentence = `${this.path} cannot be read in WAL mode (${(cause as Error).message}): ${this.path}-wal and ${this.path}-shm must be files that this user may write, on a file system with shared memory and locks`;
       throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
     }
+  }
+
+  /** After the lock is held: what is committed later does no harm. */
+  #lookAtLog(): void {
+    this.#framesAtLock = countFrames(this.#nextReader);
+    this.#logAtLock = readWalHeader(this.walPath);
   }
 
   /**
@@ -105,6 +115,11 @@ export class SourceDatabase {
   /** Committed frames in the log now, as SQLite counts them; less than 0 while somebody checkpoints. */
   committedFrames(): number {
     return countFrames(this.#nextReader);
+  }
+
+  /** Says whether the log with this header was begun after the read lock was taken or moved last. */
+  isLogBegunSinceLock(header: WalHeader): boolean {
+    return this.#logAtLock !== undefined && !isSameWal(header, this.#logAtLock);
   }
 
   releaseReadLock(): void {
@@ -121,7 +136,7 @@ export class SourceDatabase {
     beginReading(this.#nextReader);
     this.#reader.exec("ROLLBACK");
     [this.#reader, this.#nextReader] = [this.#nextReader, this.#reader];
-    this.#framesAtLock = countFrames(this.#nextReader);
+    this.#lookAtLog();
   }
 
   /**
@@ -251,7 +266,7 @@ function beginReading(connection: DatabaseSync): void {
   connection.prepare("SELECT 1 FROM sqlite_schema").get();
 }
 
-/** What SQLite itself says, which is asked after the lock is held: what is committed later does no harm. */
+/** What SQLite itself says. */
 function countFrames(connection: DatabaseSync): number {
   return Number(connection.prepare("PRAGMA wal_checkpoint(NOOP)").get()?.["log"]);
 }
@@ -263,29 +278,6 @@ function connect(path: string, timeout = BUSY_TIMEOUT_MS): DatabaseSync {
     return database;
   } catch (cause) {
     const sentence = `SQLite cannot open ${path}: ${(cause as Error).message}`;
-    throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
-  }
-}
-
-/** Says whether the mode had to be changed. */
-function switchToWal(database: DatabaseSync, path: string): boolean {
-  const modeOf = (sql: string) => String(database.prepare(sql).get()?.["journal_mode"]);
-  try {
-    const before = modeOf("PRAGMA journal_mode");
-    if (before === "wal") return false;
-    const after = modeOf("PRAGMA journal_mode = wal");
-    if (after === "wal") return true;
-    throw new ReplicaError(
-      "SOURCE_INVALID",
-      `${path} is in journal mode "${before}" and cannot be switched to WAL: its file system may lack shared memory`,
-    );
-  } catch (cause) {
-    if (isReplicaError(cause)) throw cause;
-    const message = (cause as Error).message;
-    const advice = /locked|busy/i.test(message)
-      ? "an application holds it; stop the application once, or run `PRAGMA journal_mode = wal` in it"
-      : "it must be a sound database that this user may write";
-    const sentence = `${path} cannot be switched to WAL mode (${message}): ${advice}`;
     throw new ReplicaError("SOURCE_INVALID", sentence, { cause });
   }
 }

@@ -41,9 +41,9 @@ export class Checkpoints {
   }
 
   isDue(): boolean {
-    return (
-      this.#suspensions === 0 && this.#parts.capture.hasFrames(CHECKPOINT_PAGES_MIN, this.#triedAt)
-    );
+    // Before the first attempt all of the log counts, and not only what waits to be captured.
+    const since = this.#triedAt ?? "no-log";
+    return this.#suspensions === 0 && this.#parts.capture.hasFrames(CHECKPOINT_PAGES_MIN, since);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import type { StagedFile } from "./staging.ts";
-import type { ReplicationState } from "./sync-loop.ts";
+import type { ReplicationState } from "./replication-options.ts";
 
 /** What happens while a database is replicated; printed as it stands by `--json`. */
 export type ReplicationEvent =
@@ -80,6 +80,33 @@ export type ReplicationEvent =
       /** The level is tried again when its time comes. */
       readonly event: "compaction-failed";
       readonly level: number;
+      readonly message: string;
+    }
+  | {
+      /** The whole database is in level 9. */
+      readonly event: "snapshot-written";
+      readonly txid: string;
+      readonly bytes: number;
+    }
+  | {
+      readonly event: "snapshot-failed";
+      readonly message: string;
+      readonly retry_ms: number;
+    }
+  | {
+      /** Nothing needs these files any more. */
+      readonly event: "retention-deleted";
+      readonly files: number;
+      readonly bytes: number;
+    }
+  | {
+      /** The store does not allow it: all files stay. Said once. */
+      readonly event: "retention-refused";
+      readonly message: string;
+    }
+  | {
+      /** It is tried again later. */
+      readonly event: "retention-failed";
       readonly message: string;
     }
   | {

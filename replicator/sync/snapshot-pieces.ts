@@ -1,6 +1,7 @@
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import {
+  hasLastTransaction,
   readWalBatch,
   WalFile,
   walFrameCount,
@@ -32,7 +33,9 @@ export function* snapshotPieces(
     batch = readWalBatch(wal, start, offset - start.offset);
     if (batch?.end.offset !== offset) throw new DisturbedError();
   }
-  const isUndisturbed = () => isUndisturbedSince(header, source);
+  // Nor may the last commit have been taken back, over which the next is written.
+  const isUndisturbed = () =>
+    isUndisturbedSince(header, source) && (!wal || hasLastTransaction(wal, position));
   return yield* encodeInPieces(snapshotOf(batch, wal), isUndisturbed);
 
   function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {

@@ -1,15 +1,16 @@
 /** The order of things: database → staging directory → store. Nothing else knows it. */
 import type { Txid } from "../../shared/ltx/txid.ts";
-import type { Ladder } from "../compaction/ladder.ts";
+import type { Maintenance } from "../compaction/maintenance.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { SourceDatabase } from "../source/source-database.ts";
 import { watchWal } from "../wal/wal-watcher.ts";
-import { buildLadder } from "./build-ladder.ts";
+import { buildMaintenance } from "./build-maintenance.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
 import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
 import { Lease } from "./lease.ts";
+import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
 import type { ReplicationOptions, ReplicationState } from "./replication-options.ts";
@@ -26,8 +27,6 @@ const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */
 const DRAIN_MS = 30_000;
 
-export type { ReplicationOptions, ReplicationState };
-
 /** One database, followed. Locks are taken in this order: process, lease, read lock, write lock. */
 export class Replication {
   readonly #lock: ProcessLock;
@@ -38,10 +37,11 @@ export class Replication {
   readonly #pacer: Pacer;
   readonly #wakeup: Wakeup;
   readonly #checkpoints: Checkpoints;
-  readonly #ladder: Ladder;
+  readonly #maintenance: Maintenance;
   readonly #continuity: Continuity;
   readonly #demands = new Demands();
   #syncedAtMs: number | undefined;
+  #isRunning = false;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -53,7 +53,7 @@ export class Replication {
     onEvent: (event: ReplicationEvent) => void;
     pacer: Pacer;
     wakeup: Wakeup;
-    ladder: Ladder;
+    maintenance: (parts: SnapshotParts & { uploader: Uploader }) => Maintenance;
     continuity: Continuity;
   }) {
     this.#lock = parts.lock;
@@ -63,25 +63,23 @@ export class Replication {
     this.#onEvent = parts.onEvent;
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
-    this.#ladder = parts.ladder;
     this.#continuity = parts.continuity;
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
       captureWhatIsThere: () => this.#captureWhatIsThere(),
       stageHeld: async (file) => this.#handOver(await file.finish()),
-      onCheckpoint: ({ log, checkpointed }) =>
-        this.#onEvent({
-          event: "checkpointed",
-          log_frames: log,
-          checkpointed_frames: checkpointed,
-        }),
+      onCheckpoint: ({ log: log_frames, checkpointed: checkpointed_frames }) =>
+        this.#onEvent({ event: "checkpointed", log_frames, checkpointed_frames }),
     });
+    const ship = (signal: AbortSignal) =>
+      this.#isRunning ? this.sync(signal) : this.#shipOnce(signal);
+    const checkpoints = this.#checkpoints;
+    this.#maintenance = parts.maintenance({ ...parts, checkpoints, ship });
   }
 
   /**
    * Opens the database, takes its locks, and finds where to go on. Nothing is written to the store yet.
-   *
    * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `BAD_CONFIG`, and what the store throws.
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
@@ -102,19 +100,20 @@ export class Replication {
     memory.keepOnly(staged);
     const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
-    const ladder = buildLadder(options, staging, now);
-    ladder.uploaded(uploaded);
     const onUploaded = (uploadedTxid: Txid) => {
       wakeup.notify();
-      ladder.uploaded(uploadedTxid);
+      replication.#maintenance.uploaded(uploadedTxid);
     };
     const onDiverged = () => wakeup.notify();
     const shipping = { replica, staging, lease, onEvent };
     const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const parts = { lock, source, capture, uploader, onEvent, pacer, wakeup, ladder, continuity };
+    const maintenance = buildMaintenance({ ...options, onEvent, now }, staging);
+    const running = { onEvent, pacer, wakeup, maintenance, continuity };
+    const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);
+    replication.#maintenance.uploaded(uploaded);
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
@@ -137,8 +136,7 @@ export class Replication {
    * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
    */
   async once(signal: AbortSignal): Promise<ReplicationState> {
-    await this.#captureWhatIsThere();
-    await this.#ship(() => this.#uploader.drainOrFail(signal));
+    await this.#shipOnce(signal);
     return this.#stopped();
   }
 
@@ -167,6 +165,7 @@ export class Replication {
    * @throws {ReplicaError} What cannot pass by itself: `WRITER_CONFLICT`, `SOURCE_INVALID`, `LOCAL_FILE`.
    */
   async run(signal: AbortSignal): Promise<ReplicationState> {
+    this.#isRunning = true;
     const uploads = new AbortController();
     const giveUp = new AbortController();
     const captures = new AbortController();
@@ -181,8 +180,8 @@ export class Replication {
         throw error;
       });
     uploading.catch(() => undefined);
-    const compacting = this.#ladder.run(captures.signal);
-    compacting.catch(stop);
+    const maintaining = this.#maintenance.run(captures.signal);
+    maintaining.catch(stop);
     const watching = watchWal(this.#source.path, () => this.#wakeup.notify());
     try {
       let waitMs: number | undefined;
@@ -198,7 +197,7 @@ export class Replication {
       await this.#meetDemands();
     } catch (error) {
       for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
-      await Promise.allSettled([uploading, compacting]);
+      await Promise.allSettled([uploading, maintaining]);
       throw error;
     } finally {
       watching[Symbol.dispose]();
@@ -207,7 +206,7 @@ export class Replication {
     }
     const timer = setTimeout(() => giveUp.abort(), DRAIN_MS);
     try {
-      await Promise.all([uploading, compacting]);
+      await Promise.all([uploading, maintaining]);
       await this.#ship(() => this.#uploader.drain(giveUp.signal));
     } finally {
       clearTimeout(timer);
@@ -216,10 +215,25 @@ export class Replication {
     return this.#stopped();
   }
 
+  /** Writes a snapshot of what is committed now, unless there is one, and says whether it did. */
+  snapshotNow(signal: AbortSignal): Promise<boolean> {
+    return this.#maintenance.snapshotNow(signal);
+  }
+
+  /** Deletes what retention allows to be deleted now. */
+  enforceRetentionNow(signal: AbortSignal): Promise<void> {
+    return this.#maintenance.enforceRetentionNow(signal);
+  }
+
   /** Ends locks and connections. Whoever ends the process instead keeps the log, and with it a cheap restart. */
   close(): void {
     this.#source.close();
     this.#lock.release();
+  }
+
+  async #shipOnce(signal: AbortSignal): Promise<void> {
+    await this.#captureWhatIsThere();
+    await this.#ship(() => this.#uploader.drainOrFail(signal));
   }
 
   /** Uploads what is staged, and the whole database once more where that turns out not to go on; then gives the lease back. */

@@ -210,17 +210,17 @@ export class WalCapture {
    * @returns Undefined when there is no such moment now: nothing is captured, or not yet all that the
    *   read lock sees.
    */
-  snapshot():
-    | { readonly txid: Txid; readonly pieces: Generator<Uint8Array, LtxSummary> }
-    | undefined {
+  snapshot(): { txid: Txid; pieces: Generator<Uint8Array, LtxSummary> } | undefined {
     this.noticeNewLog();
     const [position, txid] = [this.#position, this.#txid];
     if (position === undefined || txid === undefined) return undefined;
+    // A log that was begun since holds what came after all that the read lock sees.
     const isCaptured =
-      position === "no-log" || walFrameCount(position) >= this.#source.framesAtLock;
-    if (!isCaptured) return undefined;
+      position === "no-log" ||
+      this.#source.isLogBegunSinceLock(position.header) ||
+      walFrameCount(position) >= this.#source.framesAtLock;
     const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
-    return { txid, pieces: snapshotPieces(this.#source, point, position) };
+    return isCaptured ? { txid, pieces: snapshotPieces(this.#source, point, position) } : undefined;
   }
 
   /**

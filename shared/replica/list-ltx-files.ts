@@ -1,7 +1,14 @@
 import { parseInstant } from "../instant.ts";
 import { formatTxid, type Txid } from "../ltx/txid.ts";
 import type { Etag, ObjectInfo } from "../storage/object-store.ts";
-import { formatLevelPrefix, parseLtxKey, type LtxKey, type Replica } from "./ltx-key.ts";
+import {
+  formatLevelPrefix,
+  formatOldestKey,
+  formatOldestPrefix,
+  parseLtxKey,
+  type LtxKey,
+  type Replica,
+} from "./ltx-key.ts";
 
 /** Metadata of every LTX object: the header's timestamp in RFC 3339. */
 export const TIMESTAMP_METADATA = "litestream-timestamp";
@@ -43,10 +50,34 @@ export async function* listLtxFiles(
   const prefix = formatLevelPrefix(replica, level);
   // A bare TXID sorts just before every name that starts with it, so `startAfter` acts as ">=".
   const startAfter = seek === undefined ? undefined : prefix + formatTxid(seek);
+  const oldest =
+    withTimestamps && replica.layout === "folder" && level > 0
+      ? await Array.fromAsync(
+          listObjects(replica, {
+            prefix: formatOldestPrefix(replica, level),
+            withTimestamps,
+            signal,
+          }),
+        )
+      : [];
+  const add = oldestStampAdder(replica, oldest);
   for await (const object of listObjects(replica, { prefix, startAfter, withTimestamps, signal })) {
     const file = toLtxFile(replica, object);
-    if (file?.level === level) yield file;
+    if (file?.level === level) yield add(file);
   }
+}
+
+/** Gives LTX files the oldest stamps that stand beside them in a folder; `objects` is a listing of it. */
+export function oldestStampAdder(
+  replica: Replica,
+  objects: readonly ObjectInfo[],
+): (file: LtxFileInfo) => LtxFileInfo {
+  const stamps = new Map(objects.map(({ key, metadata }) => [key, metadata?.[TIMESTAMP_METADATA]]));
+  return (file) => {
+    if (replica.layout !== "folder" || file.oldestAtMs !== undefined) return file;
+    const oldestAtMs = parseInstant(stamps.get(formatOldestKey(replica, file)) ?? "");
+    return oldestAtMs === undefined ? file : { ...file, oldestAtMs };
+  };
 }
 
 /** Reads a listed object's key; undefined when it is not an LTX file of this replica. */

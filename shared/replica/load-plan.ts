@@ -4,7 +4,13 @@ import { nextTxid } from "../ltx/txid.ts";
 import type { ObjectInfo } from "../storage/object-store.ts";
 import { stampFiles, type StampCache } from "./file-stamps.ts";
 import { inParallel } from "./in-parallel.ts";
-import { listLtxFiles, listObjects, toLtxFile, type LtxFileInfo } from "./list-ltx-files.ts";
+import {
+  listLtxFiles,
+  listObjects,
+  oldestStampAdder,
+  toLtxFile,
+  type LtxFileInfo,
+} from "./list-ltx-files.ts";
 import { formatReplicaPrefix, parseLtxKey, type Replica } from "./ltx-key.ts";
 import {
   planRestore,
@@ -122,7 +128,8 @@ async function stamp(
 }
 
 function toFiles(replica: Replica, objects: readonly ObjectInfo[]): LtxFileInfo[] {
-  return objects.map((object) => toLtxFile(replica, object)).filter((file) => file !== undefined);
+  const files = objects.map((object) => toLtxFile(replica, object));
+  return files.filter((file) => file !== undefined).map(oldestStampAdder(replica, objects));
 }
 
 /** The first page held other things only: looks on, level by level, before it says so. */

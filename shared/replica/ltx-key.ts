@@ -43,6 +43,19 @@ export function formatLtxKey(place: Place, key: LtxKey): string {
   return formatLevelPrefix(place, key.level) + formatLtxFileName(key);
 }
 
+/**
+ * Where a folder, which keeps one stamp a file, has the stamp of the oldest transaction of a file that
+ * was merged: a file of Eddy's own beside Litestream's, whose own stamp it is.
+ */
+export function formatOldestKey(place: Place, { level, ...range }: LtxKey): string {
+  return `${formatOldestPrefix(place, level)}${formatLtxFileName(range).replace(/\.ltx$/, "")}`;
+}
+
+/** The prefix of one level's keys of `formatOldestKey`. */
+export function formatOldestPrefix(place: Place, level: number): string {
+  return `${formatReplicaPrefix(place)}eddy/oldest/${level}-`;
+}
+
 /** Reads a key of this replica; undefined when it is not an LTX file's. */
 export function parseLtxKey(place: Place, key: string): LtxKey | undefined {
   const slash = key.lastIndexOf("/");

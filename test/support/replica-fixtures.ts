@@ -1,7 +1,7 @@
 /** Listings and replicas for tests: an LTX file as a listing shows it, and one in a store in memory. */
 import { toTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
-import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { formatLtxKey, type LtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import type { MemoryStore } from "../../shared/storage/memory-store.ts";
 import type { Etag, ObjectStore } from "../../shared/storage/object-store.ts";
 import { ltxFile, type LtxFixture } from "./ltx-fixtures.ts";
@@ -27,7 +27,7 @@ export function L(level: number, min: number, max: number, createdAtMs: number):
 }
 
 /** A file as the contract's examples write it: `L1[51-60]`, and `L0[51]` for one TXID. */
-export function nameOf({ level, minTxid, maxTxid }: LtxFileInfo): string {
+export function nameOf({ level, minTxid, maxTxid }: LtxKey): string {
   return `L${level}[${minTxid === maxTxid ? minTxid : `${minTxid}-${maxTxid}`}]`;
 }
 

@@ -4,11 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { restoreDatabase } from "../../replicator/restore/restore-database.ts";
 import type { ReplicationEvent } from "../../replicator/sync/events.ts";
-import {
-  Replication,
-  type ReplicationOptions,
-  type ReplicationState,
-} from "../../replicator/sync/sync-loop.ts";
+import type { ReplicationOptions } from "../../replicator/sync/replication-options.ts";
+import type { ReplicationState } from "../../replicator/sync/replication-options.ts";
+import { Replication } from "../../replicator/sync/sync-loop.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";

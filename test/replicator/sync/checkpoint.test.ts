@@ -65,6 +65,14 @@ describe("a checkpoint", () => {
     expect(checkpoints.isDue()).toBe(true);
   });
 
+  it("is due for a writer of small commits too, each of which is captured at once", async () => {
+    for (let round = 0; round < 12; round++) {
+      writePages(100);
+      staged.push(...(await fixture.captureAll()));
+    }
+    expect(checkpoints.isDue()).toBe(true);
+  });
+
   it("copies all of the log, so that the next commit begins it anew, and ships one file on the way", async () => {
     writePages(MANY_PAGES);
     await checkpoints.run();

@@ -1,10 +1,16 @@
 import { describe, expect, test } from "vitest";
 import {
   listLtxFiles,
+  TIMESTAMP_METADATA,
   type ListLtxFilesOptions,
   type LtxFileInfo,
 } from "../../../shared/replica/list-ltx-files.ts";
-import { formatLtxKey, type KeyLayout, type Replica } from "../../../shared/replica/ltx-key.ts";
+import {
+  formatLtxKey,
+  formatOldestKey,
+  type KeyLayout,
+  type Replica,
+} from "../../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import type { Metadata } from "../../../shared/storage/object-store.ts";
 import { countingStore, type CountingStore } from "../../support/counting-store.ts";
@@ -171,4 +177,22 @@ describe("the stamp of a file", () => {
     };
     expect(await stampOf(metadata)).toMatchObject({ oldestAtMs: Date.UTC(2025, 0, 1, 0, 0, 3) });
   });
+});
+
+test("in a folder the oldest stamp of a merged file stands beside it", async () => {
+  const { replica, store } = await replicaWith(2, { layout: "folder" });
+  const merged = { level: 1, minTxid: txid(1), maxTxid: txid(7) };
+  const key = formatOldestKey(replica, merged);
+  expect(key).toBe("db/eddy/oldest/1-0000000000000001-0000000000000007");
+  const metadata = { [TIMESTAMP_METADATA]: "2025-01-01T00:00:03Z" };
+  await store.put(key, new Uint8Array(1), { metadata });
+  const oldestAtMs = Date.UTC(2025, 0, 1, 0, 0, 3);
+  expect(await list(replica, { level: 1, withTimestamps: true })).toMatchObject([{ oldestAtMs }]);
+  expect((await list(replica, { level: 9, withTimestamps: true }))[0]).not.toHaveProperty(
+    "oldestAtMs",
+  );
+  // Where nobody asks for stamps, nothing more is listed.
+  store.reset();
+  expect((await list(replica, { level: 1 }))[0]).not.toHaveProperty("oldestAtMs");
+  expect(store.lists).toBe(1);
 });

@@ -1,0 +1,92 @@
+import type { Txid } from "../../shared/ltx/txid.ts";
+import { Wakeup } from "../sync/wakeup.ts";
+import type { Ladder } from "./ladder.ts";
+import type { Retention } from "./retention.ts";
+import type { Snapshots } from "./snapshots.ts";
+
+/** The longest time that a timer takes is 24 days; once a day costs nothing. */
+const WAIT_MS_MAX = 86_400_000;
+
+export interface MaintenanceParts {
+  readonly ladder: Ladder;
+  readonly snapshots: Snapshots;
+  /** Absent where nothing is to be deleted. */
+  readonly retention: Retention | undefined;
+  readonly now: () => number;
+}
+
+/**
+ * What a replica needs beside level 0: the levels above it, snapshots, and retention. One of them at a time:
+ * each may hold as much memory as a whole replication.
+ */
+export class Maintenance {
+  readonly #parts: MaintenanceParts;
+  readonly #wakeup = new Wakeup();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: MaintenanceParts) {
+    this.#parts = parts;
+  }
+
+  /** Says what the newest TXID at level 0 is; undefined at the start of an empty replica. */
+  uploaded(txid: Txid | undefined): void {
+    const { ladder, snapshots } = this.#parts;
+    const dueMs = this.#dueMs();
+    ladder.uploaded(txid);
+    snapshots.uploaded(txid);
+    if (this.#dueMs() < dueMs) this.#wakeup.notify();
+  }
+
+  /** Does what is due when its time comes, until `signal` fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const waitMs = this.#dueMs() - this.#parts.now();
+      await this.#wakeup.wait(signal, Math.min(WAIT_MS_MAX, Math.max(0, waitMs)));
+      if (!signal.aborted) await this.runDue(signal);
+    }
+  }
+
+  /** Does what is due. */
+  async runDue(signal: AbortSignal): Promise<void> {
+    const { ladder, snapshots, retention } = this.#parts;
+    await this.#alone(async () => {
+      await ladder.runDue(signal);
+      if (await snapshots.runDue(signal)) {
+        // Where TXIDs are missing, the levels go on behind it.
+        ladder.retry();
+        await ladder.runDue(signal);
+      }
+      await retention?.runDue(signal);
+    });
+  }
+
+  /**
+   * Writes a snapshot of the newest TXID now, unless there is one.
+   *
+   * @returns Whether one was written.
+   * @throws {ReplicaError} What `writeSnapshot` throws.
+   */
+  async snapshotNow(signal: AbortSignal): Promise<boolean> {
+    return await this.#alone(() => this.#parts.snapshots.writeNow(signal));
+  }
+
+  /**
+   * Deletes what retention allows to be deleted now.
+   *
+   * @throws {ReplicaError} What the store throws, but for a refusal, which is told as an event.
+   */
+  async enforceRetentionNow(signal: AbortSignal): Promise<void> {
+    await this.#alone(async () => await this.#parts.retention?.enforceNow(signal));
+  }
+
+  #dueMs(): number {
+    const { ladder, snapshots, retention } = this.#parts;
+    return Math.min(ladder.dueMs, snapshots.dueMs, retention?.dueMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  async #alone<Result>(job: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(job);
+    this.#last = result.catch(() => undefined);
+    return await result;
+  }
+}

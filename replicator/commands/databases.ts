@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { configOf, type ConfigFlags } from "../config/command-line.ts";
 import type { DatabaseConfig } from "../config/config.ts";
-import { findDatabases } from "../fleet/find-databases.ts";
-import { memberConfig } from "../fleet/member-config.ts";
+import { configuredDatabases } from "../fleet/configured-databases.ts";
 import { printJson, printLine, printNotice } from "../terminal/output.ts";
 
 interface DatabasesFlags extends ConfigFlags {
@@ -24,11 +23,7 @@ export function addDatabases(program: Command): void {
 function databasesCommand(flags: DatabasesFlags): void {
   const config = configOf({ database: undefined, url: undefined }, flags, process.env);
   for (const notice of config.notices) printNotice(notice);
-  const found = config.folders.flatMap((folder) =>
-    // Nothing is open in this process: every file may be looked into.
-    findDatabases(folder, () => false).databases.map((path) => memberConfig(folder, path)),
-  );
-  const databases = [...config.databases, ...found];
+  const databases = configuredDatabases(config);
   if (flags.json) printJson(databases.map(describe));
   else printTable(databases.map(describe));
 }

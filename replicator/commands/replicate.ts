@@ -6,10 +6,13 @@ import {
 } from "../config/command-line.ts";
 import type { Config, LogLevel } from "../config/config.ts";
 import { LOG_LEVELS } from "../config/read-config.ts";
+import { startServices } from "../control/services.ts";
+import type { Beat } from "../control/heartbeat.ts";
 import { withCommand } from "../exec/with-command.ts";
 import { Fleet, type FleetOptions } from "../fleet/fleet.ts";
 import { printEvent } from "./print-event.ts";
 import { messageOf, type FleetDatabase } from "../fleet/fleet-database.ts";
+import { Metrics } from "../metrics/metrics.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { openLog, type Log } from "../terminal/log.ts";
 import { printJson, usageError } from "../terminal/output.ts";
@@ -19,6 +22,8 @@ import { URLS } from "../terminal/help.ts";
 /** Options of `eddy replicate` as the command line gives them. */
 interface ReplicateFlags extends ConfigFlags, OverrideFlags {
   readonly once?: boolean;
+  readonly forceSnapshot?: boolean;
+  readonly enforceRetention?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
   readonly logLevel?: LogLevel;
@@ -34,6 +39,8 @@ export function addReplicate(program: Command, signal: AbortSignal): void {
     .option("--config <path>", "the configuration file ($LITESTREAM_CONFIG, /etc/litestream.yml)")
     .option("--no-expand-env", "take $VARIABLES in the configuration file as they stand")
     .option("--once", "ship what is committed now, and end")
+    .option("--force-snapshot", "with --once: write a snapshot too")
+    .option("--enforce-retention", "with --once: delete what retention allows to be deleted")
     .option("--exec <command>", "run a command beside it, and end with it and its exit code")
     .option(
       "--restore-if-db-not-exists",
@@ -46,6 +53,12 @@ export function addReplicate(program: Command, signal: AbortSignal): void {
     .option(
       "--no-lease",
       "take no lease in the store (lock.json): for stores without conditional writes; the path must have one writer",
+    )
+    .addOption(
+      new Option(
+        "--page-codec <codec>",
+        "how pages are compressed; frame for readers older than Litestream 0.5.16",
+      ).choices(["block", "frame"]),
     )
     .addOption(
       new Option("--log-level <level>", "what is less important is not said").choices(LOG_LEVELS),
@@ -87,6 +100,9 @@ async function replicateCommand(
       "--once and a command to execute exclude each other: leave one of the two out",
     );
   }
+  if (!flags.once && (flags.forceSnapshot || flags.enforceRetention)) {
+    throw usageError("--force-snapshot and --enforce-retention go with --once");
+  }
   refuseNothing(config);
   const log = await logOf(config, flags);
   for (const notice of config.notices) log("warn", notice);
@@ -94,17 +110,31 @@ async function replicateCommand(
   const { exec } = config;
   // Once a command runs, it is not ended for what may pass; before that it is not begun.
   let isRunning = false;
-  const fleet = new Fleet({
+  const metrics = new Metrics({
+    databases: () => fleet.databases(),
+    now: () => performance.now(),
+  });
+  const isMetered = config.metricsAddress !== undefined;
+  const { onEvent, ...told } = reporting(log, { asJson: flags.json ?? false, isFromFile });
+  const fleet: Fleet = new Fleet({
     config,
     env: process.env,
     retries: () => isFromFile || isRunning,
     // A command that is executed may be the one that makes it.
     waitsForFiles: isFromFile || exec !== undefined,
-    ...reporting(log, { asJson: flags.json ?? false, isFromFile }),
+    ...told,
+    ...(isMetered && { meter: (replica, path) => metrics.meter(replica, path) }),
+    onEvent(database, event) {
+      if (isMetered) metrics.observe(event, database.path);
+      onEvent(database, event);
+    },
   });
-  if (flags.once) return await fleet.once(signal);
-  // The control socket (config.socket), metrics (config.metricsAddress) and heartbeat (config.heartbeat) of
-  // `fleet` belong here: they begin before it runs, and end after it.
+  if (flags.once) return await fleet.once(signal, flags);
+  const onBeat = (beat: Beat) => {
+    if (beat.kind === "withheld") log("warn", `no heartbeat was sent: ${beat.reason}`);
+    if (beat.kind === "failed") log("warn", beat.message);
+  };
+  await using _ = await startServices({ config, target: fleet, metrics, onBeat });
   if (exec === undefined) return await fleet.run(signal);
   process.exitCode = await withCommand(exec, signal, async (stop, begin) => {
     await fleet.run(stop, () => {

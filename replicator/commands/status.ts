@@ -1,26 +1,36 @@
 import { formatInstant } from "../../shared/instant.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import { configOf, type ConfigFlags } from "../config/command-line.ts";
+import type { DatabaseConfig, ReplicaConfig } from "../config/config.ts";
+import { openConfiguredReplica, replicaOfUrl } from "../config/replica-place.ts";
+import { configuredDatabases } from "../fleet/configured-databases.ts";
+import { canonicalPath } from "../fleet/member-config.ts";
 import { parseDuration } from "../config/duration.ts";
 import { humanBytes } from "../status/human-bytes.ts";
 import { readLocalStatus, type LocalStatus } from "../status/local-status.ts";
 import { describePacing, pacingCost, type PacingCost } from "../status/pacing-cost.ts";
 import { readReplicaStatus, type ReplicaStatus } from "../status/replica-status.ts";
-import { openReplica } from "../storage/open-store.ts";
-import { printJson, printLine, usageError } from "../terminal/output.ts";
+import { printJson, printLine, printNotice, usageError } from "../terminal/output.ts";
 import type { Command } from "commander";
 import { absolute } from "./control-options.ts";
 
+/** The replicator's default, in milliseconds. */
+const SYNC_INTERVAL_MS = 1_000;
+
 /** Options of `eddy status` as the command line gives them. */
-interface StatusFlags {
+interface StatusFlags extends ConfigFlags {
   readonly replica?: string;
-  readonly syncInterval: string;
+  readonly remote?: boolean;
+  readonly syncInterval?: string;
   readonly json?: boolean;
 }
 
 /** One database whose status is asked for. */
 interface StatusSubject {
   readonly path: string;
-  readonly replicaUrl: string | undefined;
+  readonly stagingFolder?: string | undefined;
+  /** Undefined: no store is asked. */
+  readonly replica: ReplicaConfig | undefined;
   readonly syncIntervalMs: number;
 }
 
@@ -35,9 +45,12 @@ export function addStatus(program: Command, signal: AbortSignal): void {
   program
     .command("status")
     .description("say how far databases are replicated, without asking the replicator")
-    .argument("<databases...>", "the SQLite files")
+    .argument("[databases...]", "the SQLite files; without any, those of the configuration file")
+    .option("--config <path>", "the configuration file ($LITESTREAM_CONFIG, /etc/litestream.yml)")
+    .option("--no-expand-env", "take $VARIABLES in the configuration file as they stand")
     .option("--replica <url>", "ask this replica too how far it is (of one database)")
-    .option("--sync-interval <duration>", "show what this pace costs a month", "1s")
+    .option("--remote", "ask the replicas of the configuration file how far they are")
+    .option("--sync-interval <duration>", "show what this pace costs a month (default: 1s)")
     .option("--json", "print it as JSON")
     .addHelpText(
       "after",
@@ -46,6 +59,7 @@ Reads the log's size, the names in the staging directory and the first 100 bytes
 and takes no lock: the application and the replicator notice nothing.
 
 Examples:
+  eddy status
   eddy status /data/app.db
   eddy status /data/app.db --replica r2://ACCOUNT_ID/eddy/app.db --json`,
     )
@@ -64,29 +78,53 @@ async function statusCommand(
   printTable(reports);
 }
 
-/** The one place that says whose status is shown: a configuration would name them here. */
-function subjectsOf(databases: readonly string[], flags: StatusFlags): StatusSubject[] {
-  if (flags.replica !== undefined && databases.length > 1) {
+/** The databases that are named, or those of the configuration file. */
+function subjectsOf(names: readonly string[], flags: StatusFlags): readonly StatusSubject[] {
+  const { replica: url, syncInterval } = flags;
+  if (url !== undefined && names.length !== 1) {
     throw usageError("--replica is of one database: name one");
   }
-  const syncIntervalMs = parseDuration(flags.syncInterval, "--sync-interval");
-  const replicaUrl = flags.replica;
-  return databases.map((path) => ({ path: absolute(path), replicaUrl, syncIntervalMs }));
+  const asked =
+    syncInterval === undefined ? undefined : parseDuration(syncInterval, "--sync-interval");
+  const named = url === undefined ? undefined : replicaOfUrl(url);
+  const isFromFile = names.length === 0 || flags.config !== undefined;
+  if (!isFromFile) {
+    const syncIntervalMs = asked ?? SYNC_INTERVAL_MS;
+    return names.map((path) => ({ path: absolute(path), replica: named, syncIntervalMs }));
+  }
+  const config = configOf({ database: undefined, url: undefined }, flags, process.env);
+  for (const notice of config.notices) printNotice(notice);
+  return chosen(configuredDatabases(config), names).map((database) => ({
+    path: database.path,
+    stagingFolder: database.stagingFolder,
+    replica: named ?? (flags.remote ? database.replica : undefined),
+    syncIntervalMs: asked ?? database.syncIntervalMs ?? SYNC_INTERVAL_MS,
+  }));
+}
+
+function chosen(all: readonly DatabaseConfig[], names: readonly string[]) {
+  if (names.length === 0) return all;
+  return names.map((name) => {
+    const path = canonicalPath(name);
+    const found = all.find((database) => canonicalPath(database.path) === path);
+    if (found) return found;
+    throw usageError(`${name} is none of the databases of the configuration file`);
+  });
 }
 
 async function report(
-  { path, replicaUrl, syncIntervalMs }: StatusSubject,
+  { path, stagingFolder, replica: place, syncIntervalMs }: StatusSubject,
   signal: AbortSignal,
 ): Promise<StatusReport> {
-  const local = await readLocalStatus(path);
-  if (replicaUrl === undefined) return { local, replica: undefined, pacing: undefined };
-  const replica = openReplica(replicaUrl, { env: process.env, writing: false, signal });
+  const local = await readLocalStatus(path, stagingFolder);
+  if (place === undefined) return { local, replica: undefined, pacing: undefined };
+  const replica = openConfiguredReplica(place, process.env);
   const options = { local: local.txid, nowMs: Date.now(), signal };
   const status = await readReplicaStatus(replica, options);
   // Nobody asks money for files in a folder, and no pace at all has no price.
   const isPaid = replica.layout === "s3" && syncIntervalMs > 0;
   const pacing = isPaid ? pacingCost(syncIntervalMs) : undefined;
-  return { local, replica: { ...status, url: replicaUrl }, pacing };
+  return { local, replica: { ...status, url: place.url }, pacing };
 }
 
 function toJson({ local, replica, pacing }: StatusReport) {

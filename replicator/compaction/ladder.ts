@@ -1,5 +1,6 @@
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
@@ -20,6 +21,8 @@ export interface LadderOptions {
   readonly localPath?: ((file: LtxFileInfo) => string | undefined) | undefined;
   /** From level 1 on. */
   readonly intervalsMs?: readonly number[] | undefined;
+  /** How pages are compressed. */
+  readonly codec?: PageCodec | undefined;
   readonly now: () => number;
   readonly onCompacted: (file: StoredLtx, sources: number) => void;
   /** A level could not be written; it is tried again when its time comes. */
@@ -125,7 +128,8 @@ export class Ladder {
       const copyOf = (file: LtxFileInfo) =>
         file.maxTxid <= (this.#uploaded ?? 0n) ? localPath?.(file) : undefined;
       await makeFolder(folder);
-      const options = { replica, level, files, folder, localPath: copyOf, signal };
+      const { codec } = this.#options;
+      const options = { replica, level, files, folder, localPath: copyOf, codec, signal };
       const written = await runCompaction(options);
       rung.newest = written.maxTxid;
       onCompacted(written, files.length);

@@ -16,8 +16,8 @@ import {
 } from "./plan-retention.ts";
 
 /** Litestream's defaults, in milliseconds. */
-const L0_RETENTION_MS = 300_000;
-const SNAPSHOT_RETENTION_MS = 86_400_000;
+export const L0_RETENTION_MS = 300_000;
+export const SNAPSHOT_RETENTION_MS = 86_400_000;
 const CHECK_INTERVAL_MS = 15_000;
 /** After a failure, or where nothing could be deleted, the store is left alone for so long. */
 const RETRY_MS = 600_000;

@@ -5,6 +5,7 @@ import { assert } from "../../shared/assert.ts";
 import { parseInstant } from "../../shared/instant.ts";
 import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { compactLtx } from "../../shared/ltx/compactor.ts";
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import { openLtx, type OpenLtx } from "../../shared/ltx/open-ltx.ts";
 import { OLDEST_METADATA, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
@@ -28,6 +29,8 @@ export interface CompactionOptions {
   readonly folder: string;
   /** Path of a copy on this machine, which spares the read from the store. */
   readonly localPath?: ((file: LtxFileInfo) => string | undefined) | undefined;
+  /** How pages are compressed. */
+  readonly codec?: PageCodec | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,7 +56,7 @@ async function compact(options: CompactionOptions): Promise<StoredLtx> {
   await using cleanup = new AsyncDisposableStack();
   const sources = await openSources(options, cleanup);
   const name = join(folder, `compaction-${level}.ltx`);
-  const output = cleanup.use(await writeWorkFile(name, merge(sources, signal), signal));
+  const output = cleanup.use(await writeWorkFile(name, merge(sources, options), signal));
   const summary = await verifyLtx(output.path);
   const oldestAtMs = await oldestStampMs(options, sources[0]);
   return await storeLtx(replica, output.path, summary, { level, oldestAtMs, signal });
@@ -112,9 +115,9 @@ function* readChunks(fd: number, chunkBytes: number): Generator<Uint8Array> {
 
 async function* merge(
   sources: readonly Source[],
-  signal: AbortSignal | undefined,
+  { codec, signal }: CompactionOptions,
 ): AsyncGenerator<Uint8Array> {
-  for (const chunk of compactLtx(sources)) {
+  for (const chunk of compactLtx(sources, { codec })) {
     throwIfAborted(signal);
     yield chunk;
   }

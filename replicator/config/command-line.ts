@@ -1,4 +1,5 @@
 /** The configuration of `replicate` and `databases`: a file, or a database and a URL; and what flags say in addition. */
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import { ReplicaError } from "../../shared/errors.ts";
 import type { Environment } from "../../shared/storage/store-url.ts";
 import type { Config } from "./config.ts";
@@ -19,6 +20,7 @@ export interface OverrideFlags {
   readonly syncInterval?: string;
   readonly restoreIfDbNotExists?: boolean;
   readonly exec?: string;
+  readonly pageCodec?: PageCodec;
   /** False: `--no-lease`. */
   readonly lease: boolean;
 }
@@ -52,12 +54,13 @@ export function configOf(
 
 /** `config` with what the command line says in the place of what the file says. */
 export function override(config: Config, flags: OverrideFlags): Config {
-  const { syncInterval, restoreIfDbNotExists, exec, lease } = flags;
+  const { syncInterval, restoreIfDbNotExists, exec, lease, pageCodec } = flags;
   const settings = {
     ...(syncInterval !== undefined && {
       syncIntervalMs: parseDuration(syncInterval, "--sync-interval"),
     }),
     ...(restoreIfDbNotExists && { restoreIfMissing: true }),
+    ...(pageCodec !== undefined && { codec: pageCodec }),
     ...(!lease && { lease }),
   };
   return {

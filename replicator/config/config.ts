@@ -1,5 +1,7 @@
 /** What a configuration file comes down to. Durations are in milliseconds, paths absolute. */
 
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
+
 /** Where a database's LTX files go. */
 export interface ReplicaConfig {
   /** With its parameters and without credentials, so that it may be shown. */
@@ -22,6 +24,10 @@ export interface DatabaseSettings {
   readonly snapshotRetentionMs: number | undefined;
   readonly l0RetentionMs: number | undefined;
   readonly retentionEnabled: boolean | undefined;
+  /** How pages are compressed. */
+  readonly codec: PageCodec | undefined;
+  /** How often `eddy/status.json` is rewritten; undefined: never. */
+  readonly statusIntervalMs: number | undefined;
   /** False: nothing but the operator keeps two writers apart. */
   readonly lease: boolean | undefined;
   /** A database that is not there is restored from its replica before it is replicated. */

@@ -86,7 +86,15 @@ export const REPLICA_KEYS: KeyTable = {
 };
 
 /** Settings that stand at a database, and at the top as the default of all. */
-const SETTING_KEYS = ["snapshot", "levels", "l0-retention", "retention", "lease"];
+const SETTING_KEYS = [
+  "snapshot",
+  "levels",
+  "l0-retention",
+  "retention",
+  "lease",
+  "page-codec",
+  "status-interval",
+];
 
 const DATABASE_IGNORED = {
   "monitor-interval": "commits are noticed when they happen",

@@ -1,4 +1,5 @@
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import type { DatabaseSettings } from "./config.ts";
 import type { Fields, YamlNode } from "./yaml-node.ts";
 
@@ -18,8 +19,16 @@ export function readSettings(fields: Fields, defaults: Settings | undefined): Se
     snapshotRetentionMs: snapshot?.durationMs("retention", 1) ?? defaults?.snapshotRetentionMs,
     l0RetentionMs: fields.durationMs("l0-retention") ?? defaults?.l0RetentionMs,
     retentionEnabled: retention?.flag("enabled") ?? defaults?.retentionEnabled,
+    codec: codecOf(fields.get("page-codec")) ?? defaults?.codec,
+    statusIntervalMs: fields.durationMs("status-interval", 1_000) ?? defaults?.statusIntervalMs,
     lease: fields.flag("lease") ?? defaults?.lease,
   };
+}
+
+function codecOf(node: YamlNode | undefined): PageCodec | undefined {
+  const text = node?.text();
+  if (text === undefined || text === "block" || text === "frame") return text;
+  throw node!.refuse(`page-codec is block, or frame for readers older than Litestream 0.5.16`);
 }
 
 function levelsOf(node: YamlNode | undefined): readonly number[] | undefined {

@@ -5,6 +5,8 @@ import type { Slots } from "../../shared/replica/limit-requests.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { DatabaseConfig } from "../config/config.ts";
 import { replicationOptionsOf } from "../config/replication-options.ts";
+import { startStatusObject } from "../control/status-object.ts";
+import { promisedRetention } from "../config/replication-options.ts";
 import type {
   ControlledDatabase,
   DatabaseStatus,
@@ -33,6 +35,14 @@ export interface FleetDatabaseOptions {
   readonly onNotice: (text: string) => void;
   /** @param retryMs Undefined: it is not tried again. */
   readonly onFailure: (error: unknown, retryMs: number | undefined) => void;
+}
+
+/** What is done after everything is shipped, and before the end. */
+export interface OnceExtras {
+  /** A snapshot is written unless there is one of the newest TXID. */
+  readonly forceSnapshot?: boolean | undefined;
+  /** What retention allows to be deleted is deleted now. */
+  readonly enforceRetention?: boolean | undefined;
 }
 
 /** One of many databases: it starts, fails and is tried again without the others noticing. */
@@ -158,11 +168,17 @@ export class FleetDatabase implements ControlledDatabase {
    *
    * @throws {ReplicaError} As `Replication.start` and `Replication.once`.
    */
-  async once(signal: AbortSignal): Promise<ReplicationState> {
+  async once(
+    signal: AbortSignal,
+    { forceSnapshot, enforceRetention }: OnceExtras = {},
+  ): Promise<ReplicationState> {
     return await this.#options.startInTurn(async () => {
       await this.#restore(signal);
       const replication = await this.#open();
-      return await replication.once(signal);
+      const state = await replication.once(signal);
+      if (forceSnapshot) await replication.snapshotNow(signal);
+      if (enforceRetention) await replication.enforceRetentionNow(signal);
+      return state;
     });
   }
 
@@ -208,7 +224,7 @@ export class FleetDatabase implements ControlledDatabase {
     await startInTurn(async () => {
       throwIfAborted(stop);
       const replication = await this.#open();
-      running = replication.run(stop);
+      running = this.#run(replication, stop);
       // Whoever fails is told by the wait below.
       const ended = running.catch(() => undefined);
       this.#status = "replicating";
@@ -220,6 +236,18 @@ export class FleetDatabase implements ControlledDatabase {
       await Promise.race([shipped, away, ended]);
     });
     await running;
+  }
+
+  async #run(replication: Replication, stop: AbortSignal): Promise<ReplicationState> {
+    const { config, replica, onNotice } = this.#options;
+    const { statusIntervalMs: intervalMs } = config;
+    if (intervalMs === undefined) return await replication.run(stop);
+    const state = () => replication.state;
+    const onFailure = (message: string) =>
+      onNotice(`${this.path}: eddy/status.json could not be written: ${message}`);
+    const retention = promisedRetention(config);
+    await using _ = startStatusObject({ replica, state, retention, intervalMs, onFailure });
+    return await replication.run(stop);
   }
 
   async #open(): Promise<Replication> {

@@ -6,8 +6,9 @@ import type { Environment } from "../../shared/storage/store-url.ts";
 import type { Config, DatabaseConfig } from "../config/config.ts";
 import { identityOf, openConfiguredReplica, replicaOfUrl } from "../config/replica-place.ts";
 import type { ControlTarget } from "../control/controlled-database.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
-import { FleetDatabase } from "./fleet-database.ts";
+import { FleetDatabase, type OnceExtras } from "./fleet-database.ts";
 import { FleetFolder } from "./fleet-folder.ts";
 import { limitStore } from "./limit-store.ts";
 import { canonicalPath } from "./member-config.ts";
@@ -23,6 +24,8 @@ export interface FleetOptions {
   readonly env: Environment;
   /** Asked when a database fails. False: that ends them all, with its error. */
   readonly retries: () => boolean;
+  /** Wraps the replica of the database at `path`, so that what is asked of its store is counted. */
+  readonly meter?: ((replica: Replica, path: string) => Replica) | undefined;
   /** A database that is not there is waited for. */
   readonly waitsForFiles: boolean;
   readonly onEvent: (database: FleetDatabase, event: ReplicationEvent) => void;
@@ -106,13 +109,13 @@ export class Fleet implements ControlTarget {
    *
    * @throws {ReplicaError} What the first one that failed threw, after all were tried.
    */
-  async once(signal: AbortSignal): Promise<void> {
+  async once(signal: AbortSignal, extras: OnceExtras = {}): Promise<void> {
     for (const folder of this.#folders) folder.scan();
     const errors: unknown[] = [];
     const shipping = this.databases().map(async (database) => {
       try {
         throwIfAborted(signal);
-        await database.once(signal);
+        await database.once(signal, extras);
       } catch (error) {
         errors.push(error);
         if (this.#members.size > 1) this.#options.onFailure(database, error, undefined);
@@ -176,6 +179,7 @@ export class Fleet implements ControlTarget {
   /** @throws {ReplicaError} `BAD_CONFIG` when the database, or its replica, is another's already. */
   #add(config: DatabaseConfig, mayVanish: boolean): FleetDatabase {
     const { env, retries, waitsForFiles, onEvent, onNotice, onFailure } = this.#options;
+    const { meter = (replica) => replica } = this.#options;
     const identity = identityOf(config.replica, env);
     const path = canonicalPath(config.path);
     const twin = this.#members.get(path);
@@ -186,7 +190,7 @@ export class Fleet implements ControlTarget {
     }
     const database: FleetDatabase = new FleetDatabase({
       config,
-      replica: limitStore(openConfiguredReplica(config.replica, env), this.#limits),
+      replica: limitStore(meter(openConfiguredReplica(config.replica, env), path), this.#limits),
       retries,
       waitsForFile: waitsForFiles && !mayVanish,
       mayVanish,

@@ -1,4 +1,5 @@
 import { ReplicaError } from "../../shared/errors.ts";
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { Ladder } from "../compaction/ladder.ts";
@@ -14,6 +15,8 @@ import type { Uploader } from "./uploader.ts";
 /** Times in milliseconds; the defaults are Litestream's. */
 export interface MaintenanceOptions {
   readonly replica: Replica;
+  /** How pages are compressed: `frame` for readers older than Litestream 0.5.16; `block` by default. */
+  readonly codec?: PageCodec | undefined;
   /** How often the levels from 1 on are written; none: only level 0 and snapshots are. */
   readonly levelIntervalsMs?: readonly number[] | undefined;
   /** A snapshot is written when the newest is so old, and there is something newer. */
@@ -96,7 +99,7 @@ function buildSnapshots(
 }
 
 function buildLadder(
-  { replica, onEvent, now, levelIntervalsMs }: Context,
+  { replica, onEvent, now, levelIntervalsMs, codec }: Context,
   staging: Staging,
   retention: Retention | undefined,
   snapshots: Snapshots,
@@ -106,6 +109,7 @@ function buildLadder(
     folder: staging.workFolder,
     localPath: ({ level, minTxid }) => (level === 0 ? staging.pathOf(minTxid) : undefined),
     intervalsMs: levelIntervalsMs,
+    codec,
     now,
     onCompacted: (file, sources) => {
       const { level, minTxid, maxTxid, sizeBytes } = file;

@@ -1,5 +1,6 @@
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { encodeLtx } from "../../shared/ltx/encoder.ts";
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import type { LtxSource } from "./ltx-from-wal.ts";
 
 /** The log was begun anew while a full image was being read. */
@@ -7,17 +8,23 @@ export class DisturbedError extends Error {
   override readonly name = "DisturbedError";
 }
 
+export interface EncodeOptions {
+  /** Asked before the last piece, without which a file never gets its name. */
+  readonly isUndisturbed?: (() => boolean) | undefined;
+  /** How pages are compressed; blocks by default. */
+  readonly codec?: PageCodec | undefined;
+}
+
 /**
  * The bytes of an LTX file.
  *
- * @param isUndisturbed Asked before the last piece, without which a file never gets its name.
  * @throws {DisturbedError} When the answer was no.
  */
 export function* encodeInPieces(
   { header, pages }: LtxSource,
-  isUndisturbed: () => boolean = () => true,
+  { isUndisturbed = () => true, codec }: EncodeOptions = {},
 ): Generator<Uint8Array, LtxSummary> {
-  const pieces = encodeLtx(header, pages);
+  const pieces = encodeLtx(header, pages, { codec });
   let held: Uint8Array | undefined;
   for (;;) {
     const next = pieces.next();

@@ -1,3 +1,4 @@
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import {
@@ -13,6 +14,12 @@ import { snapshotLtx, type SnapshotPoint } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces } from "./ltx-pieces.ts";
 import { isUndisturbedSince } from "./undisturbed.ts";
 
+export interface SnapshotPiecesOptions {
+  readonly point: SnapshotPoint;
+  readonly position: WalPosition | "no-log";
+  readonly codec: PageCodec | undefined;
+}
+
 /**
  * The bytes of a snapshot of the database at `point`, up to which the log has been captured:
  * `position`. The read lock must neither move nor be given up until the last piece is taken.
@@ -21,10 +28,11 @@ import { isUndisturbedSince } from "./undisturbed.ts";
  */
 export function* snapshotPieces(
   source: SourceDatabase,
-  point: SnapshotPoint,
-  position: WalPosition | "no-log",
+  { point, position, codec }: SnapshotPiecesOptions,
 ): Generator<Uint8Array, LtxSummary> {
-  if (position === "no-log") return yield* encodeInPieces(snapshotOf(undefined, undefined));
+  if (position === "no-log") {
+    return yield* encodeInPieces(snapshotOf(undefined, undefined), { codec });
+  }
   const { header, offset } = position;
   using wal = WalFile.open(source.walPath);
   const start = walStart(header);
@@ -36,7 +44,7 @@ export function* snapshotPieces(
   // Nor may the last commit have been taken back, over which the next is written.
   const isUndisturbed = () =>
     isUndisturbedSince(header, source) && (!wal || hasLastTransaction(wal, position));
-  return yield* encodeInPieces(snapshotOf(batch, wal), isUndisturbed);
+  return yield* encodeInPieces(snapshotOf(batch, wal), { isUndisturbed, codec });
 
   function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {
     return snapshotLtx(point, pages, { source, wal: log });

@@ -2,7 +2,7 @@ import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { DisturbedError } from "./ltx-pieces.ts";
-import type { Staging } from "./staging.ts";
+import type { StagedFile, Staging } from "./staging.ts";
 
 /**
  * Writes an LTX file to the staging directory as its pieces are made. After this its TXID is taken.
@@ -35,4 +35,12 @@ export async function stageFile(
     throw new ReplicaError("LOCAL_FILE", `cannot write to ${staging.folder}: ${reason}`, { cause });
   }
   return summary!;
+}
+
+/** What is known of a staged file. */
+export function stagedFile(
+  { header, sizeBytes, pageCount }: LtxSummary,
+  imageReason?: string,
+): StagedFile {
+  return { txid: header.maxTxid, sizeBytes, pageCount, imageReason };
 }

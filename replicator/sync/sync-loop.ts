@@ -98,7 +98,7 @@ export class Replication {
     const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
     memory.keepOnly(staged);
-    const capture = new WalCapture({ source, staging, now, txid, memory, onEvent });
+    const capture = new WalCapture({ ...options, source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const onUploaded = (uploadedTxid: Txid) => {
       wakeup.notify();

@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import type { LtxHeader } from "../../shared/ltx/header.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
@@ -21,7 +22,7 @@ import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts
 import type { PageMemory } from "./page-memory.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
-import { stageFile } from "./stage-file.ts";
+import { stagedFile, stageFile } from "./stage-file.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 import { isUndisturbedSince } from "./undisturbed.ts";
 
@@ -44,6 +45,7 @@ export interface WalCaptureOptions {
   readonly txid: Txid | undefined;
   /** What is known of the pages at that TXID, if anything. */
   readonly memory: PageMemory;
+  readonly codec?: PageCodec | undefined;
   /** Told of every image that was compared. */
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
 }
@@ -54,6 +56,7 @@ export class WalCapture {
   readonly #staging: Staging;
   readonly #now: () => number;
   readonly #memory: PageMemory;
+  readonly #codec: PageCodec | undefined;
   readonly #onEvent: (event: ReplicationEvent) => void;
   #txid: Txid | undefined;
   #commit = 0;
@@ -66,6 +69,7 @@ export class WalCapture {
     this.#now = options.now;
     this.#txid = options.txid;
     this.#memory = options.memory;
+    this.#codec = options.codec;
     this.#onEvent = options.onEvent ?? (() => undefined);
   }
 
@@ -140,7 +144,7 @@ export class WalCapture {
     const { ltx, batch } = next;
     const before = this.#txid;
     const noted = this.#memory.note(ltx);
-    const held = readAll(encodeInPieces(noted));
+    const held = readAll(encodeInPieces(noted, { codec: this.#codec }));
     if (!this.#source.isStillInPlace()) return "image";
     this.#take(ltx.header, batch.end);
     return {
@@ -220,7 +224,8 @@ export class WalCapture {
       this.#source.isLogBegunSinceLock(position.header) ||
       walFrameCount(position) >= this.#source.framesAtLock;
     const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
-    return isCaptured ? { txid, pieces: snapshotPieces(this.#source, point, position) } : undefined;
+    if (!isCaptured) return undefined;
+    return { txid, pieces: snapshotPieces(this.#source, { point, position, codec: this.#codec }) };
   }
 
   /**
@@ -269,7 +274,7 @@ export class WalCapture {
     imageReason?: string,
   ): Promise<StagedFile> {
     const noted = this.#memory.note(ltx);
-    const pieces = encodeInPieces(noted, isUndisturbed);
+    const pieces = encodeInPieces(noted, { isUndisturbed, codec: this.#codec });
     const summary = await stageFile(this.#staging, ltx.header.maxTxid, pieces);
     this.#take(ltx.header, position);
     await this.#memory.take(summary, noted);
@@ -289,11 +294,4 @@ export class WalCapture {
     this.#timestampMs = timestampMs;
     this.#position = position;
   }
-}
-
-function stagedFile(
-  { header, sizeBytes, pageCount }: LtxSummary,
-  imageReason?: string,
-): StagedFile {
-  return { txid: header.maxTxid, sizeBytes, pageCount, imageReason };
 }

@@ -1,10 +1,14 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Wide, for a machine that is busy: they end what hangs, and measure nothing. */
+const TIMEOUTS = { testTimeout: 60_000, hookTimeout: 120_000 };
+
 /**
- * Three projects. `node` runs what is in `shared` and `replicator`; `workerd` runs `worker` and,
- * once more, the tests of `shared` that need nothing of Node's; `interop` needs the peers' binaries
- * and is run by `.ci/run`.
+ * Four projects. `node` runs what is in `shared` and `replicator`; `kernel` runs the codec's tests once
+ * more, with its WebAssembly in place of TypeScript; `workerd` runs `worker` and, once more, the tests of
+ * `shared` that need nothing of Node's, with that WebAssembly too; `interop` needs the peers' binaries and
+ * is run by `.ci/run`.
  */
 export default defineConfig({
   test: {
@@ -13,7 +17,16 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/{shared,replicator,tools,worker-http}/**/*.test.ts"],
-          testTimeout: 30_000,
+          exclude: ["test/shared/ltx/kernel.test.ts"],
+          ...TIMEOUTS,
+        },
+      },
+      {
+        test: {
+          name: "kernel",
+          include: ["test/shared/ltx/**/*.test.ts"],
+          setupFiles: ["./test/support/kernel-node.ts"],
+          ...TIMEOUTS,
         },
       },
       {
@@ -21,14 +34,17 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/shared/{ltx,replica}/**/*.test.ts"],
+          setupFiles: ["./test/support/workerd/kernel.ts"],
           globalSetup: ["./test/support/engine-databases.ts", "./test/support/worker-databases.ts"],
-          testTimeout: 30_000,
+          ...TIMEOUTS,
         },
       },
       {
         test: {
           name: "interop",
           include: ["test/interop/**/*.test.ts"],
+          globalSetup: ["./test/support/seaweedfs.ts"],
+          ...TIMEOUTS,
           testTimeout: 120_000,
           fileParallelism: false,
         },

@@ -1,16 +1,25 @@
 #!/usr/bin/env node
 /** `eddy`: the command line. Here arguments come in, and errors end. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
+import { installCodecKernel } from "./codec-kernel.ts";
+import { addDaemon } from "./commands/daemon.ts";
+import { addDatabases } from "./commands/databases.ts";
 import { addLtx } from "./commands/ltx.ts";
+import { addMembership } from "./commands/membership.ts";
 import { addReplicate } from "./commands/replicate.ts";
+import { addReset } from "./commands/reset.ts";
 import { addRestore } from "./commands/restore.ts";
 import { addTimeline } from "./commands/timeline.ts";
+import { addStatus } from "./commands/status.ts";
+import { addSync } from "./commands/sync.ts";
+import { addVerify } from "./commands/verify.ts";
+import { addVersion } from "./commands/version.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-code.ts";
 import { normalizeArguments } from "./terminal/arguments.ts";
 import { URLS } from "./terminal/help.ts";
-import { printJson, printLine } from "./terminal/output.ts";
+import { printJson } from "./terminal/output.ts";
+import { eddyVersion } from "./version.ts";
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failure, 2 usage or configuration, 3 that moment is not available, 4 corrupt,
@@ -28,27 +37,26 @@ function interruptSignal(): AbortSignal {
   return controller.signal;
 }
 
-function version(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 function buildProgram(signal: AbortSignal): Command {
   const program = new Command("eddy")
     .description("Ships every commit of a SQLite database to R2, and brings back any moment of it.")
-    .version(version(), "-V, --version", "print the version")
+    .version(eddyVersion(), "-V, --version", "print the version")
     .showSuggestionAfterError()
     .showHelpAfterError("(eddy --help shows what there is)")
     .exitOverride()
     .addHelpText("after", `${URLS}\n${EXIT_CODES}`);
   addReplicate(program, signal);
   addRestore(program, signal);
+  addVerify(program, signal);
   addLtx(program, signal);
   addTimeline(program, signal);
-  program
-    .command("version")
-    .description("print the version")
-    .action(() => printLine(version()));
+  addDatabases(program);
+  addStatus(program, signal);
+  addSync(program, signal);
+  addDaemon(program, signal);
+  addMembership(program, signal);
+  addReset(program);
+  addVersion(program);
   return program;
 }
 
@@ -63,9 +71,11 @@ function printError(error: unknown, asJson: boolean): void {
 
 async function main(argv: readonly string[]): Promise<number> {
   const normalized = normalizeArguments(argv);
+  installCodecKernel();
   try {
     await buildProgram(interruptSignal()).parseAsync(normalized, { from: "user" });
-    return EXIT_DONE;
+    // A command that ended by itself, under --exec, says how.
+    return Number(process.exitCode ?? EXIT_DONE);
   } catch (error) {
     // Commander has printed its own sentence, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;

@@ -53,3 +53,8 @@ const EXIT_CODES: Record<ErrorCode, number> = {
 export function exitCodeOf(error: unknown): number {
   return error instanceof ReplicaError ? EXIT_CODES[error.code] : EXIT_FAILURE;
 }
+
+/** Says whether `value`, which came from elsewhere, names one of our failures. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(EXIT_CODES, value);
+}

@@ -1,6 +1,6 @@
 /**
  * Runs vitest with the arguments it was given, and wrangler's tooling kept off the network. Without
- * `--project` the two projects that need nothing but what `npm ci` installed.
+ * `--project` the projects that need nothing but what `npm ci` installed.
  */
 import { spawnSync } from "node:child_process";
 import { QUIET_WRANGLER } from "./quiet-wrangler.ts";
@@ -8,7 +8,7 @@ import { QUIET_WRANGLER } from "./quiet-wrangler.ts";
 const given = process.argv.slice(2);
 const projects = given.some((argument) => argument.startsWith("--project"))
   ? []
-  : ["--project=node", "--project=workerd"];
+  : ["--project=node", "--project=kernel", "--project=workerd"];
 const { status } = spawnSync("vitest", ["run", ...projects, ...given], {
   stdio: "inherit",
   env: { ...process.env, ...QUIET_WRANGLER },

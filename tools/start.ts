@@ -62,7 +62,7 @@ async function run(port: number, token: string): Promise<LocalWorker> {
     }),
     startChild({
       name: "the replicator",
-      script: "replicator/cli.ts",
+      script: "replicator/eddy.mjs",
       // The local bucket charges nothing: every commit is shipped at once.
       args: ["replicate", path, worker.storeUrl("demo/shop.db"), "--sync-interval=0", "--json"],
       env: worker.storeEnv,

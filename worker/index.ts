@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { ReplicaError } from "../shared/errors.ts";
+import { installKernel } from "../shared/ltx/kernel.ts";
+import kernelModule from "../shared/ltx/kernel.wasm";
 import { requireToken } from "./auth/bearer.ts";
 import type { Env } from "./env.ts";
 import { allowOrigins } from "./http/cors.ts";
@@ -11,6 +13,9 @@ import { databasesRoute } from "./routes/databases.ts";
 import { healthRoute } from "./routes/health.ts";
 import { queryRoute } from "./routes/query.ts";
 import { snapshotsRoute } from "./routes/snapshots.ts";
+
+// The build compiled it: a Worker compiles nothing at run time.
+installKernel(kernelModule);
 
 const app = new Hono<{ Bindings: Env }>();
 

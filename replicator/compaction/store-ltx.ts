@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { isReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { LtxDecoder, type LtxSummary } from "../../shared/ltx/decoder.ts";
@@ -9,9 +8,8 @@ import {
   type LtxKey,
   type Replica,
 } from "../../shared/replica/ltx-key.ts";
+import { readInPieces } from "../files/read-in-pieces.ts";
 import { confirmStored } from "./confirm-stored.ts";
-
-const CHUNK_BYTES = 256 * 1024;
 
 /** An LTX file above level 0 that is safely in the store. */
 export interface StoredLtx extends LtxKey {
@@ -31,8 +29,8 @@ export interface StoreLtxOptions {
 /** Decodes a whole file, with every check. */
 export async function verifyLtx(path: string): Promise<LtxSummary> {
   const decoder = new LtxDecoder();
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
-    for (const _ of decoder.push(chunk as Uint8Array));
+  for await (const chunk of readInPieces(path)) {
+    for (const _ of decoder.push(chunk));
   }
   return decoder.finish();
 }
@@ -64,7 +62,7 @@ export async function storeLtx(
     ...(oldestAtMs !== undefined && { [OLDEST_METADATA]: formatInstant(oldestAtMs) }),
   };
   try {
-    await replica.store.put(key, readWhenAsked(path), {
+    await replica.store.put(key, readInPieces(path), {
       metadata,
       onlyIf: { absent: true },
       sizeBytesMax: sizeBytes,
@@ -76,9 +74,4 @@ export async function storeLtx(
   }
   await confirmStored(replica, key, summary, signal);
   return { level, minTxid, maxTxid, key, sizeBytes, timestampMs };
-}
-
-/** A store that refuses a file may never read it: a stream that is open already would fail unseen when the file goes. */
-async function* readWhenAsked(path: string): AsyncGenerator<Uint8Array> {
-  yield* createReadStream(path, { highWaterMark: 1 << 20 });
 }

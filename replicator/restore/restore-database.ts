@@ -1,23 +1,29 @@
 /** From a replica to a database file: every file of the plan, whole, every checksum verified. */
 import { existsSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { ReplicaError, isReplicaError, throwIfAborted } from "../../shared/errors.ts";
-import { LtxDecoder } from "../../shared/ltx/decoder.ts";
 import type { LtxHeader } from "../../shared/ltx/header.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
-import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import { lockPgno } from "../../shared/sqlite/database-header.ts";
+import { makeFolder } from "../storage/durable-file.ts";
+import { applyFiles } from "./apply-files.ts";
 import { checkIntegrity, type IntegrityCheck } from "./check-integrity.ts";
 import { DatabaseFile } from "./database-file.ts";
-import { readInOrder } from "./read-in-order.ts";
 
-const SIDECARS = ["-wal", "-shm", "-journal"];
+export const SIDECARS = ["-wal", "-shm", "-journal"];
 
 export interface RestoreProgress {
   readonly doneBytes: number;
   readonly totalBytes: number;
+}
+
+export interface RestoredState {
+  readonly txid: Txid;
+  /** Size of the database, in pages. */
+  readonly commit: number;
 }
 
 export interface RestoreOptions {
@@ -26,6 +32,12 @@ export interface RestoreOptions {
   readonly integrityCheck: IntegrityCheck;
   /** Replace a file that is there already. */
   readonly force: boolean;
+  /** Most requests at a time. */
+  readonly parallelism?: number | undefined;
+  /** Changes page 1 before the file is checked. */
+  readonly editPage1?: ((page: Uint8Array, state: RestoredState) => void) | undefined;
+  /** Called right before the file gets its name. */
+  readonly onFinished?: ((state: RestoredState) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called as bytes of LTX files are read and applied. */
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
@@ -52,6 +64,7 @@ export async function restoreDatabase(
   options: RestoreOptions,
 ): Promise<RestoreResult> {
   if (!options.force) refuseExisting(options.output);
+  await makeFolderOf(options.output);
   try {
     return await restoreOnce(replica, options);
   } catch (error) {
@@ -61,8 +74,12 @@ export async function restoreDatabase(
   }
 }
 
-/** @throws {ReplicaError} `OUTPUT_EXISTS` when `output`, or a log that SQLite would take for its, is there. */
-function refuseExisting(output: string): void {
+/**
+ * An empty file counts for nothing, as with Litestream.
+ *
+ * @throws {ReplicaError} `OUTPUT_EXISTS` when `output`, or a log that SQLite would take for its, is there.
+ */
+export function refuseExisting(output: string): void {
   const isThere = existsSync(output) && statSync(output).size > 0;
   const inTheWay = isThere ? "" : SIDECARS.find((suffix) => existsSync(output + suffix));
   if (inTheWay === undefined) return;
@@ -70,6 +87,16 @@ function refuseExisting(output: string): void {
     "OUTPUT_EXISTS",
     `${output}${inTheWay} exists already: choose another --output, or replace it with --force`,
   );
+}
+
+/** @throws {ReplicaError} `LOCAL_FILE` when the folder is not there and cannot be made. */
+export async function makeFolderOf(output: string): Promise<void> {
+  try {
+    await makeFolder(dirname(output));
+  } catch (cause) {
+    const sentence = `cannot make the folder of ${output}: ${(cause as Error).message}`;
+    throw new ReplicaError("LOCAL_FILE", sentence, { cause });
+  }
 }
 
 async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<RestoreResult> {
@@ -84,16 +111,23 @@ async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<R
       const where = `page ${missing} of ${commit} is in none of the ${plan.files.length} LTX files`;
       throw new ReplicaError("CORRUPT_PAGE", `${where} that make TXID ${formatTxid(plan.txid)}`);
     }
-    file.finish(commit);
+    const state = { txid: plan.txid, commit };
+    if (options.editPage1) {
+      const page1 = file.readPage(1);
+      options.editPage1(page1, state);
+      file.writePage(1, page1);
+    }
+    await file.finish(commit);
     checkIntegrity(file.temporaryPath, options.integrityCheck);
     throwIfAborted(signal);
     // SQLite would replay a log that belongs to the file which was here before.
     for (const suffix of SIDECARS) rmSync(options.output + suffix, { force: true });
+    options.onFinished?.(state);
     file.publish();
     const sizeBytes = commit * pageSize;
     return { txid: plan.txid, timestampMs, sizeBytes, files: plan.files.length, exact: plan.exact };
   } finally {
-    file.discard();
+    await file.discard();
   }
 }
 
@@ -102,48 +136,16 @@ async function applyPlan(
   replica: Replica,
   plan: RestorePlan,
   file: DatabaseFile,
-  { signal, onProgress }: RestoreOptions,
+  { signal, parallelism, onProgress }: RestoreOptions,
 ): Promise<LtxHeader> {
   const totalBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let doneBytes = 0;
-  let newest: LtxHeader | undefined;
-  for (const info of plan.files) {
-    const decoder = new LtxDecoder();
-    try {
-      for await (const chunk of readInOrder(replica.store, info, signal)) {
-        throwIfAborted(signal);
-        for (const { pgno, data } of decoder.push(chunk)) file.writePage(pgno, data);
-        doneBytes += chunk.length;
-        onProgress?.({ doneBytes, totalBytes });
-      }
-      const { header } = decoder.finish();
-      checkHeader(header, info, newest);
-      newest = header;
-    } catch (error) {
-      throw isReplicaError(error, "CORRUPT_PAGE") ? inFile(info, error) : error;
-    }
-  }
-  if (!newest) throw new Error("a restore plan holds at least one file");
-  return newest;
-}
-
-function checkHeader(header: LtxHeader, info: LtxFileInfo, previous: LtxHeader | undefined): void {
-  if (header.minTxid !== info.minTxid || header.maxTxid !== info.maxTxid) {
-    const held = `${formatTxid(header.minTxid)} to ${formatTxid(header.maxTxid)}`;
-    throw new ReplicaError(
-      "CORRUPT_PAGE",
-      `its name does not say the TXIDs that it holds, ${held}`,
-    );
-  }
-  if (previous && previous.pageSize !== header.pageSize) {
-    const sizes = `${header.pageSize} bytes, those before it ${previous.pageSize}`;
-    throw new ReplicaError(
-      "CORRUPT_PAGE",
-      `its pages have ${sizes}: two histories share this path`,
-    );
-  }
-}
-
-function inFile({ key }: LtxFileInfo, cause: ReplicaError): ReplicaError {
-  return new ReplicaError("CORRUPT_PAGE", `"${key}" is damaged: ${cause.message}`, { cause });
+  return await applyFiles(replica, plan.files, file, {
+    signal,
+    parallelism,
+    onBytes(bytes) {
+      doneBytes += bytes;
+      onProgress?.({ doneBytes, totalBytes });
+    },
+  });
 }

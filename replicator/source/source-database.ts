@@ -12,8 +12,10 @@ import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import { promisify } from "node:util";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
-import { refuseOldSqlite } from "./sqlite-version.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
+import { PageRuns } from "./page-runs.ts";
+import { beginReading, countFrames } from "./read-transaction.ts";
+import { refuseOldSqlite } from "./sqlite-version.ts";
 import { readAt } from "../files/read-at.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
@@ -67,7 +69,13 @@ export class SourceDatabase {
   /** @throws {ReplicaError} `SOURCE_INVALID` with the reason, `BAD_CONFIG` for an old SQLite. */
   static open(path: string): SourceDatabase {
     refuseOldSqlite();
-    return new SourceDatabase(path, openFile(path));
+    const fd = openFile(path);
+    try {
+      return new SourceDatabase(path, fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   get walPath(): string {
@@ -107,6 +115,11 @@ export class SourceDatabase {
   /** Says whether the log with this header was begun after the read lock was taken or moved last. */
   isLogBegunSinceLock(header: WalHeader): boolean {
     return this.#logAtLock !== undefined && !isSameWal(header, this.#logAtLock);
+  }
+
+  /** Committed frames in the log now, as SQLite counts them; less than 0 while somebody checkpoints. */
+  committedFrames(): number {
+    return countFrames(this.#nextReader);
   }
 
   releaseReadLock(): void {
@@ -168,11 +181,9 @@ export class SourceDatabase {
     return await this.#checkpointer.run();
   }
 
-  /** A page as the database file holds it; bytes beyond its end are zeros, as SQLite itself sees them. */
-  readPage(pgno: number): Uint8Array {
-    const page = new Uint8Array(this.pageSize);
-    page.set(readAt(this.#fd, (pgno - 1) * this.pageSize, this.pageSize));
-    return page;
+  /** Reads pages as the database file holds them; bytes beyond its end are zeros, as SQLite itself sees them. */
+  pageRuns(): PageRuns {
+    return new PageRuns(this.#fd, this.pageSize);
   }
 
   /** Size of the database file, in pages. */
@@ -248,16 +259,6 @@ function describe<Result>(path: string, run: () => Result): Result {
     if (!isReplicaError(cause, "SOURCE_INVALID")) throw cause;
     throw new ReplicaError("SOURCE_INVALID", `${path}: ${cause.message}`, { cause });
   }
-}
-
-function beginReading(connection: DatabaseSync): void {
-  connection.exec("BEGIN");
-  connection.prepare("SELECT 1 FROM sqlite_schema").get();
-}
-
-/** What SQLite itself says. */
-function countFrames(connection: DatabaseSync): number {
-  return Number(connection.prepare("PRAGMA wal_checkpoint(NOOP)").get()?.["log"]);
 }
 
 function connect(path: string, timeout = BUSY_TIMEOUT_MS): DatabaseSync {

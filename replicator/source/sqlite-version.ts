@@ -3,7 +3,7 @@ import { ReplicaError } from "../../shared/errors.ts";
 /** The first SQLite whose log cannot be reset under a checkpointing process. */
 const SQLITE_VERSION_MIN = "3.51.3";
 
-/** @throws {ReplicaError} `BAD_CONFIG` when the SQLite that Node brings is older. */
+/** @throws {ReplicaError} `BAD_CONFIG` when this Node brings a SQLite that can corrupt a database. */
 export function refuseOldSqlite(): void {
   const version = process.versions["sqlite"] ?? "0";
   const [found, needed] = [version, SQLITE_VERSION_MIN].map((text) =>

@@ -2,7 +2,13 @@ import { createHash } from "node:crypto";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ObjectStore } from "../../shared/storage/object-store.ts";
 import { S3Store } from "../../shared/storage/s3-store.ts";
-import { type Environment, parseStoreUrl, type S3Target } from "../../shared/storage/store-url.ts";
+import {
+  type Environment,
+  parseStoreUrl,
+  type S3Target,
+  type StoreTarget,
+} from "../../shared/storage/store-url.ts";
+import { nodeFetch } from "./node-fetch.ts";
 import { FileStore } from "./file-store.ts";
 
 export interface OpenReplicaOptions {
@@ -20,7 +26,11 @@ export interface OpenReplicaOptions {
  * @throws {ReplicaError} `BAD_CONFIG` as `parseStoreUrl`.
  */
 export function openReplica(url: string, { env, writing, signal }: OpenReplicaOptions): Replica {
-  const target = parseStoreUrl(url, env, { writing });
+  return openTarget(parseStoreUrl(url, env, { writing }), signal);
+}
+
+/** Opens the replica at a place that is known in all its parts. Nothing is asked of the store yet. */
+export function openTarget(target: StoreTarget, signal?: AbortSignal): Replica {
   if (target.kind === "folder") {
     return { store: withSignal(new FileStore(target.folder), signal), path: "", layout: "folder" };
   }
@@ -35,7 +45,8 @@ function openS3(target: S3Target): S3Store {
     ...(partBytes !== undefined && { partBytes }),
     ...(storageClass !== undefined && { storageClass }),
     ...(contentMd5 && { md5 }),
-    fetch: (address, init) => fetch(address, init),
+    sha256,
+    fetch: nodeFetch,
     now: Date.now,
     random: Math.random,
   });
@@ -43,6 +54,10 @@ function openS3(target: S3Target): S3Store {
 
 function md5(bytes: Uint8Array): Uint8Array {
   return createHash("md5").update(bytes).digest();
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash("sha256").update(bytes).digest();
 }
 
 function withSignal(store: ObjectStore, signal: AbortSignal | undefined): ObjectStore {

@@ -55,16 +55,37 @@ function refuseForeignHand(
   position: CapturePosition,
 ): void {
   if (!source.isLogInPlace()) {
+    // Another database brings another log.
+    source.expectInPlace();
     throw new ReplicaError(
       "SOURCE_INVALID",
       `${source.walPath} was deleted or replaced while it was in use, so that new commits go to a file without a name: stop the application, whose last close brings them into the database, then start the replicator again`,
     );
   }
-  if (!wal || typeof position !== "object" || !isCutOff(wal, position)) return;
+  if (wal && typeof position === "object" && isCutOff(wal, position)) refuseCutOff(source);
+}
+
+function refuseCutOff(source: SourceDatabase): never {
   throw new ReplicaError(
     "SOURCE_INVALID",
     `${source.walPath} was cut off by another process while the application wrote to it, and commits may be lost: stop the application, run \`PRAGMA integrity_check\` on the database, then start the replicator again`,
   );
+}
+
+/**
+ * To be called where nothing is to be read behind `position`: holds that against what SQLite says.
+ *
+ * @throws {ReplicaError} `SOURCE_INVALID` when it counts commits there that the file does not hold.
+ */
+export function refuseUnreadable(
+  source: SourceDatabase,
+  wal: WalFile,
+  position: WalPosition,
+): void {
+  if (source.committedFrames() <= walFrameCount(position)) return;
+  // Committed since it was looked for, or in a log that was begun anew since: the next look finds it.
+  if (readWalBatch(wal, position, 1) || !isSameLog(position.header, wal.header())) return;
+  refuseCutOff(source);
 }
 
 function isCutOff(wal: WalFile, position: WalPosition): boolean {

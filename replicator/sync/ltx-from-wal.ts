@@ -103,15 +103,16 @@ export function snapshotLtx(
   };
 }
 
+/** A page's bytes hold until the next is taken. */
 function* readPages(
   pgnos: Iterable<number>,
   inWal: ReadonlyMap<number, number>,
   { source, wal }: LtxSourceOptions,
 ): Generator<LtxPage> {
+  const runs = source.pageRuns();
   for (const pgno of pgnos) {
     const offset = inWal.get(pgno);
-    const data =
-      offset === undefined || !wal ? source.readPage(pgno) : wal.read(offset, source.pageSize);
+    const data = offset === undefined || !wal ? runs.read(pgno) : wal.read(offset, source.pageSize);
     yield { pgno, data };
   }
 }

@@ -2,9 +2,6 @@ import type { LtxSummary } from "../../shared/ltx/decoder.ts";
 import { encodeLtx } from "../../shared/ltx/encoder.ts";
 import type { LtxSource } from "./ltx-from-wal.ts";
 
-/** LTX bytes are handed on in pieces of about so many: one page at a time would cost a turn of the event loop each. */
-const PIECE_BYTES = 256 * 1024;
-
 /** The log was begun anew while a full image was being read. */
 export class DisturbedError extends Error {
   override readonly name = "DisturbedError";
@@ -20,22 +17,14 @@ export function* encodeInPieces(
   { header, pages }: LtxSource,
   isUndisturbed: () => boolean = () => true,
 ): Generator<Uint8Array, LtxSummary> {
-  const chunks = encodeLtx(header, pages);
-  let piece: Uint8Array[] = [];
-  let pieceBytes = 0;
+  const pieces = encodeLtx(header, pages);
+  let held: Uint8Array | undefined;
   for (;;) {
-    const next = chunks.next();
-    if (next.done) {
-      if (!isUndisturbed()) throw new DisturbedError();
-      yield Buffer.concat(piece, pieceBytes);
-      return next.value;
-    }
-    piece.push(next.value);
-    pieceBytes += next.value.length;
-    if (pieceBytes < PIECE_BYTES) continue;
-    yield Buffer.concat(piece, pieceBytes);
-    piece = [];
-    pieceBytes = 0;
+    const next = pieces.next();
+    if (next.done && !isUndisturbed()) throw new DisturbedError();
+    if (held) yield held;
+    if (next.done) return next.value;
+    held = next.value;
   }
 }
 

@@ -1,5 +1,4 @@
 /** What a replicator finds when it starts: in the staging directory, in the store, and in the log. */
-import { createReadStream } from "node:fs";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { LEVEL_MAX } from "../../shared/limits.ts";
 import { LtxDecoder, type LtxPage } from "../../shared/ltx/decoder.ts";
@@ -8,8 +7,10 @@ import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { readInPieces } from "../files/read-in-pieces.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import { readWalBatch, WalFile, walStart, type WalPosition } from "../wal/wal-reader.ts";
+import { codeOf } from "../storage/durable-file.ts";
 import type { Staging } from "./staging.ts";
 
 export interface StartingPoint {
@@ -60,7 +61,7 @@ export async function reconcile(
 }
 
 /** The newest file at level 0; where that is empty, the one that reaches furthest at any level. */
-async function newestRemote(
+export async function newestRemote(
   replica: Replica,
   hint: Txid | undefined,
   signal: AbortSignal | undefined,
@@ -147,9 +148,9 @@ export async function isSameFile(
   const [head, tail, ours] = await Promise.all([
     store.get(key, { range: { offset: 0, length: LTX_HEADER_BYTES }, signal }),
     store.get(key, { range: { suffix: LTX_TRAILER_BYTES }, signal }),
-    staging.ends(txid),
+    unlessDamaged(() => staging.ends(txid)),
   ]);
-  if (!head || !tail || head.totalBytes !== ours.sizeBytes) return false;
+  if (!head || !tail || !ours || head.totalBytes !== ours.sizeBytes) return false;
   return Buffer.compare(head.bytes, ours.head) === 0 && Buffer.compare(tail.bytes, ours.tail) === 0;
 }
 
@@ -208,22 +209,22 @@ async function readStaged(
   onPage: (page: LtxPage) => void = () => undefined,
 ): Promise<LtxHeader> {
   const decoder = new LtxDecoder();
-  for await (const chunk of createReadStream(staging.pathOf(txid))) {
-    for (const page of decoder.push(chunk as Uint8Array)) onPage(page);
+  for await (const chunk of readInPieces(staging.pathOf(txid))) {
+    for (const page of decoder.push(chunk)) onPage(page);
   }
   const { header } = decoder.finish();
   if (header.minTxid === txid && header.maxTxid === txid) return header;
   throw new ReplicaError("CORRUPT_PAGE", "a staged file holds another TXID than its name says");
 }
 
-/** Undefined where `read` finds damage. */
+/** Undefined where `read` finds damage, or a file that somebody removed meanwhile. */
 async function unlessDamaged<Result>(
   read: () => Result | Promise<Result>,
 ): Promise<Result | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (isReplicaError(error, "CORRUPT_PAGE")) return undefined;
+    if (isReplicaError(error, "CORRUPT_PAGE") || codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -9,6 +9,8 @@ export interface ReplicationOptions extends MaintenanceOptions {
   readonly now?: () => number;
   /** After a burst, steady writing is shipped as one file in so many milliseconds. */
   readonly syncIntervalMs?: number | undefined;
+  /** Where staged files are kept; beside the database when it is left out. */
+  readonly stagingFolder?: string | undefined;
   /** False: no lease is taken, for stores without conditional writes. The path must have one writer then. */
   readonly lease?: boolean | undefined;
 }
@@ -19,4 +21,6 @@ export interface ReplicationState {
   readonly uploaded: Txid | undefined;
   /** Files that are staged and not in the store. */
   readonly waiting: number;
+  /** When all that was committed was last seen to be in the store, in milliseconds since the epoch. */
+  readonly syncedAtMs?: number | undefined;
 }

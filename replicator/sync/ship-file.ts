@@ -63,6 +63,7 @@ export class Shipping {
     await replica.store.put(this.#keyOf(txid), body, {
       metadata,
       onlyIf: { absent: true },
+      sizeBytesMax: sizeBytes,
       beforeComplete: () => lease?.confirm(signal),
       signal,
     });

@@ -1,11 +1,12 @@
-import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
 import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
+import { readInPieces } from "../files/read-in-pieces.ts";
 import {
+  codeOf,
   makeFolder,
   publishFile,
   removeFile,
@@ -25,23 +26,28 @@ export interface StagedFile {
   readonly imageReason: string | undefined;
 }
 
+/** Where a database's staging directory is: `.app.db-litestream` beside it. */
+export function stagingFolderOf(databasePath: string): string {
+  return join(dirname(databasePath), `.${basename(databasePath)}-litestream`);
+}
+
 /**
  * The local level 0: files that are on their way to the store, and the newest one that is there
  * already. In Litestream's place, so that either finds where the other left off.
  */
 export class Staging {
-  /** `.app.db-litestream` beside the database. */
+  /** `.app.db-litestream` beside the database, where nothing else was said. */
   readonly folder: string;
   readonly #level: string;
 
-  private constructor(databasePath: string) {
-    this.folder = join(dirname(databasePath), `.${basename(databasePath)}-litestream`);
+  private constructor(databasePath: string, folder: string | undefined) {
+    this.folder = folder ?? stagingFolderOf(databasePath);
     this.#level = join(this.folder, "ltx", "0");
   }
 
   /** Makes the directory where it is missing. */
-  static async open(databasePath: string): Promise<Staging> {
-    const staging = new Staging(databasePath);
+  static async open(databasePath: string, folder?: string): Promise<Staging> {
+    const staging = new Staging(databasePath, folder);
     await staging.make();
     return staging;
   }
@@ -58,7 +64,7 @@ export class Staging {
 
   /** Removes what was never finished. Only under the process lock: another replicator may be writing it. */
   async removeUnfinished(): Promise<void> {
-    for (const name of await readdir(this.#level)) {
+    for (const name of await this.#names()) {
       if (name.endsWith(TEMPORARY_SUFFIX)) await removeFile(join(this.#level, name));
     }
   }
@@ -68,13 +74,22 @@ export class Staging {
     return this.#level;
   }
 
-  /** The TXIDs that are staged, ascending. */
+  /** The TXIDs that are staged, ascending; none when somebody removed the directory. */
   async txids(): Promise<Txid[]> {
-    const ranges = (await readdir(this.#level)).map(parseLtxFileName);
+    const ranges = (await this.#names()).map(parseLtxFileName);
     return ranges
       .filter((range) => range !== undefined && range.minTxid === range.maxTxid)
       .map((range) => range!.minTxid)
       .toSorted((a, b) => (a < b ? -1 : 1));
+  }
+
+  async #names(): Promise<string[]> {
+    try {
+      return await readdir(this.#level);
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return [];
+      throw error;
+    }
   }
 
   /** Writes one file, durably: after this its TXID is taken. */
@@ -97,7 +112,7 @@ export class Staging {
   async body(txid: Txid): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
     const path = this.pathOf(txid);
     const isSmall = (await this.sizeOf(txid)) <= WHOLE_BYTES_MAX;
-    return isSmall ? await readFile(path) : createReadStream(path, { highWaterMark: 1 << 20 });
+    return isSmall ? await readFile(path) : readInPieces(path);
   }
 
   /** A staged file's header and trailer, and its size: enough to tell it from any other. */

@@ -41,6 +41,7 @@ export class Replication {
   readonly #continuity: Continuity;
   readonly #demands = new Demands();
   #isRunning = false;
+  #syncedAtMs: number | undefined;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -87,13 +88,12 @@ export class Replication {
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
     const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
-    const staging = await Staging.open(databasePath);
+    const staging = await Staging.open(databasePath, options.stagingFolder);
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.
-    const recordPath = staging.leaseRecordPath;
-    const lease =
-      options.lease === false ? undefined : await Lease.look({ replica, recordPath, now });
+    const place = { replica, recordPath: staging.leaseRecordPath, now };
+    const lease = options.lease === false ? undefined : await Lease.look(place);
     source.holdReadLock();
     const memory = await PageMemory.load(staging, source.pageSize);
     const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
@@ -127,7 +127,7 @@ export class Replication {
   get state(): ReplicationState {
     const { txid } = this.#capture;
     const { uploaded, waiting } = this.#uploader;
-    return { txid, uploaded, waiting };
+    return { txid, uploaded, waiting, syncedAtMs: this.#syncedAtMs };
   }
 
   /**
@@ -142,19 +142,20 @@ export class Replication {
 
   /**
    * Stages all that is committed when it is called, whatever the pace is, and waits until it is safely in
-   * the store. Only while `run` runs.
+   * the store; without `wait`, until it is staged. Only while `run` runs.
    *
    * @returns The TXID that holds it all; undefined when there was never anything to ship.
    * @throws {ReplicaError} `ABORTED` when `signal` fires, or the replication ends, before that.
    */
-  async sync(signal: AbortSignal): Promise<Txid | undefined> {
+  async sync(signal: AbortSignal, wait = true): Promise<Txid | undefined> {
     const either = AbortSignal.any([signal, this.#ended.signal]);
     for (;;) {
       const demand = this.#demands.add(either);
       this.#wakeup.notify();
       const txid = await demand;
       // Once more when the store's position was adopted meanwhile: the TXID means something else then.
-      if (txid === undefined || (await this.#uploader.whenUploaded(txid, either))) return txid;
+      if (!wait || txid === undefined) return txid;
+      if (await this.#uploader.whenUploaded(txid, either)) return txid;
     }
   }
 
@@ -190,11 +191,13 @@ export class Replication {
           await this.#meetDemands();
           return await this.#follow(captures.signal);
         });
+        if (waitMs === undefined && this.#uploader.waiting === 0) this.#syncedAtMs = Date.now();
       }
       await this.#captureWhatIsThere();
       await this.#meetDemands();
     } catch (error) {
-      this.#ended.abort();
+      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
+      await Promise.allSettled([uploading, maintaining]);
       throw error;
     } finally {
       watching[Symbol.dispose]();

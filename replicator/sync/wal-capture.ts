@@ -15,7 +15,7 @@ import {
 import type { CaptureDecision, CapturePosition } from "./decide-capture.ts";
 import { differingPages } from "./compare-pages.ts";
 import type { ReplicationEvent } from "./events.ts";
-import { lookAtLog } from "./look-at-log.ts";
+import { lookAtLog, refuseUnreadable } from "./look-at-log.ts";
 import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -168,6 +168,7 @@ export class WalCapture {
     if (decision.kind !== "incremental") return undefined;
     const batch = readWalBatch(wal, decision.from, BATCH_BYTES_MAX);
     if (!batch) {
+      refuseUnreadable(this.#source, wal, decision.from);
       this.#position = decision.from;
       return undefined;
     }

@@ -1,3 +1,8 @@
+import { installedKernel, type Register } from "./kernel.ts";
+
+/** For fewer bytes a call of the kernel costs more than it saves. */
+const KERNEL_BYTES_MIN = 512;
+
 declare const checksumBrand: unique symbol;
 
 /** A CRC-64/ISO with bit 63 set, so that a checksum that is present is never 0. */
@@ -30,31 +35,22 @@ export function formatChecksum(checksum: bigint): string {
  * The polynomial x^64 + x^4 + x^3 + x + 1 is so sparse that four bytes take a handful of shifts and no
  * table. The register is kept as two 32-bit halves, because BigInt arithmetic is 70 times slower.
  */
-export class Crc64 {
-  #high = -1;
-  #low = -1;
+export class Crc64 implements Register {
+  /** The register's halves, for the kernel, which goes on with them. */
+  high = -1;
+  low = -1;
 
   /** Goes on with `bytes`; the result does not depend on how the bytes are cut. */
   update(bytes: Uint8Array): this {
-    // As quick as an Int32Array, which cannot begin at every address.
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const wordsEnd = bytes.length & ~3;
-    let high = this.#high;
-    let low = this.#low;
-    for (let i = 0; i < wordsEnd; i += 4) {
-      const word = low ^ view.getInt32(i, true);
-      low = high ^ (word << 31) ^ (word << 29) ^ (word << 28);
-      high = word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
-    }
-    this.#high = high;
-    this.#low = low;
-    for (let i = wordsEnd; i < bytes.length; i++) this.#updateByte(bytes[i]);
+    const kernel = bytes.length < KERNEL_BYTES_MIN ? undefined : installedKernel();
+    if (kernel) kernel.update(this, bytes);
+    else this.#update(bytes);
     return this;
   }
 
   /** The CRC of all bytes so far, unsigned. */
   digest(): bigint {
-    return (BigInt(~this.#high >>> 0) << 32n) | BigInt(~this.#low >>> 0);
+    return (BigInt(~this.high >>> 0) << 32n) | BigInt(~this.low >>> 0);
   }
 
   /** The CRC of all bytes so far, marked as present. */
@@ -62,9 +58,25 @@ export class Crc64 {
     return toChecksum(this.digest());
   }
 
+  #update(bytes: Uint8Array): void {
+    // As quick as an Int32Array, which cannot begin at every address.
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const wordsEnd = bytes.length & ~3;
+    let high = this.high;
+    let low = this.low;
+    for (let i = 0; i < wordsEnd; i += 4) {
+      const word = low ^ view.getInt32(i, true);
+      low = high ^ (word << 31) ^ (word << 29) ^ (word << 28);
+      high = word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
+    }
+    this.high = high;
+    this.low = low;
+    for (let i = wordsEnd; i < bytes.length; i++) this.#updateByte(bytes[i]);
+  }
+
   #updateByte(byte: number): void {
-    const word = (this.#low ^ byte) << 24;
-    this.#low = (this.#low >>> 8) | (this.#high << 24);
-    this.#high = (this.#high >>> 8) ^ word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
+    const word = (this.low ^ byte) << 24;
+    this.low = (this.low >>> 8) | (this.high << 24);
+    this.high = (this.high >>> 8) ^ word ^ (word >>> 1) ^ (word >>> 3) ^ (word >>> 4);
   }
 }

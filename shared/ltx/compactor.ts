@@ -22,7 +22,8 @@ interface Head {
 
 /**
  * Merges LTX files into one, piece by piece: of each page the version of the last input that has it.
- * Pages beyond the last input's end are dropped. Memory holds one page per input.
+ * Pages beyond the last input's end are dropped. Memory holds one page per input
+ * and one piece.
  *
  * The result carries no checksums of the database, whether or not the inputs do.
  *
@@ -35,10 +36,10 @@ export function* compactLtx(
   options?: LtxEncoderOptions,
 ): Generator<Uint8Array, LtxSummary> {
   const encoder = new LtxEncoder(mergeHeaders(inputs.map(({ header }) => header)), options);
-  yield encoder.start();
   const { commit } = encoder.header;
   for (const { pgno, data } of mergePages(inputs)) {
-    if (pgno <= commit) yield encoder.page(pgno, data);
+    const piece = pgno <= commit ? encoder.page(pgno, data) : undefined;
+    if (piece) yield piece;
   }
   yield* encoder.finish();
   return encoder.summary;

@@ -8,7 +8,7 @@ import {
   LTX_HEADER_BYTES,
   type LtxHeader,
 } from "./header.ts";
-import { decodePageFrame, PageFrameExtent, pageFrameHead } from "./page-frame.ts";
+import { decodePageFrame, PageFrameExtent } from "./page-frame.ts";
 import { PageIndexMatcher, PageIndexWriter } from "./page-index.ts";
 import { PageOrder } from "./page-order.ts";
 import { checkTrailer, decodeTrailer, LTX_TRAILER_BYTES, type LtxTrailer } from "./trailer.ts";
@@ -160,9 +160,9 @@ export class LtxDecoder {
 
   #takeFrame(frame: Uint8Array): LtxPage {
     assert(this.#header && this.#order && this.#extent, "pages come after the header");
-    const { pgno, page: data } = decodePageFrame(frame, this.#header.pageSize);
+    const { pageSize } = this.#header;
+    const { pgno, page: data } = decodePageFrame(frame, pageSize, this.#checksum);
     this.#order.add(pgno);
-    this.#checksum.update(pageFrameHead(frame)).update(data);
     if (this.#carriesDatabaseChecksum()) this.#pageChecksums ^= pageChecksum(pgno, data);
     this.#index.append(pgno, frame.length);
     this.#extent.reset();

@@ -7,12 +7,15 @@ import {
   encodePageFrame,
   PAGE_HEADER_BYTES,
   pageFrameBytesMax,
-  pageFrameHead,
   type PageCodec,
 } from "./page-frame.ts";
 import { PageIndexWriter } from "./page-index.ts";
 import { PageOrder } from "./page-order.ts";
+import { PieceBuffer } from "./piece-buffer.ts";
 import { encodeTrailer, LTX_TRAILER_BYTES, type LtxTrailer } from "./trailer.ts";
+
+/** So long a part of a file goes out by itself, without being copied. In bytes. */
+const WHOLE_PART_BYTES = 16 * 1024;
 
 export interface LtxEncoderOptions {
   /** "block" where nothing is said: what Litestream writes since 0.5.16. */
@@ -20,9 +23,9 @@ export interface LtxEncoderOptions {
 }
 
 /**
- * Encodes one LTX file, a piece per call: `start`, `page` for each page in ascending order, `finish`.
- * Keeps a few bytes a page, for the index. It writes no checksums of the database, because Litestream
- * refuses to merge files that carry them.
+ * Encodes one LTX file: `page` for each page in ascending order, then `finish`. What is written comes out
+ * in pieces, as they fill. Keeps one piece and a few bytes a page, for the index. It writes no checksums
+ * of the database, because Litestream refuses to merge files that carry them.
  *
  * Beyond the format's own rules it refuses a snapshot that lacks pages and a database without pages,
  * which such a file cannot express.
@@ -33,12 +36,11 @@ export class LtxEncoder {
   readonly #order: PageOrder;
   readonly #checksum = new Crc64();
   readonly #index = new PageIndexWriter();
-  /** Where a frame is encoded before its size is known. */
-  readonly #frame: Uint8Array;
+  readonly #pieces = new PieceBuffer();
+  readonly #frameBytesMax: number;
   #summary: LtxSummary | undefined;
-  #isStarted = false;
 
-  /** @throws {ReplicaError} `CORRUPT_PAGE` when the database has no pages. */
+  /** @throws {ReplicaError} `CORRUPT_PAGE` when the database has no pages or the header breaks a rule. */
   constructor(header: LtxHeader, { codec = "block" }: LtxEncoderOptions = {}) {
     assert(hasNoChecksum(header), "the encoder writes no checksums of the database");
     if (header.commit === 0) {
@@ -47,7 +49,10 @@ export class LtxEncoder {
     this.header = header;
     this.#codec = codec;
     this.#order = new PageOrder(header);
-    this.#frame = new Uint8Array(pageFrameBytesMax(header.pageSize));
+    this.#frameBytesMax = pageFrameBytesMax(header.pageSize);
+    const bytes = encodeHeader(header);
+    this.#checksum.update(bytes);
+    this.#append(bytes);
   }
 
   /** What was written; after `finish`. */
@@ -57,27 +62,13 @@ export class LtxEncoder {
   }
 
   /**
-   * Begins the file.
+   * Appends one page, whose bytes are not needed any more when this returns.
    *
-   * @returns The header's bytes.
-   * @throws {ReplicaError} `CORRUPT_PAGE` when the header breaks a rule of the format.
-   */
-  start(): Uint8Array {
-    assert(!this.#isStarted, "a file is started once");
-    this.#isStarted = true;
-    const bytes = encodeHeader(this.header);
-    this.#checksum.update(bytes);
-    return bytes;
-  }
-
-  /**
-   * Appends one page.
-   *
-   * @returns The frame's bytes, fresh.
+   * @returns The next piece of the file, when one is full.
    * @throws {ReplicaError} `CORRUPT_PAGE` when the page may not come here or has the wrong size.
    */
-  page(pgno: number, data: Uint8Array): Uint8Array {
-    assert(this.#isStarted && !this.#summary, "pages come between start and finish");
+  page(pgno: number, data: Uint8Array): Uint8Array | undefined {
+    assert(!this.#summary, "pages come before the file is finished");
     if (data.length !== this.header.pageSize) {
       throw new ReplicaError(
         "CORRUPT_PAGE",
@@ -85,40 +76,55 @@ export class LtxEncoder {
       );
     }
     this.#order.add(pgno);
-    const size = encodePageFrame({ pgno, page: data }, this.#frame, this.#codec);
-    const frame = this.#frame.slice(0, size);
-    this.#checksum.update(pageFrameHead(frame)).update(data);
+    const full = this.#pieces.reserve(this.#frameBytesMax);
+    const place = { offset: this.#pieces.used, checksum: this.#checksum };
+    const size = encodePageFrame({ pgno, page: data }, this.#pieces.bytes, this.#codec, place);
+    this.#pieces.advance(size);
     this.#index.append(pgno, size);
-    return frame;
+    return full;
   }
 
   /**
    * Ends the file.
    *
-   * @returns The end of the pages, the index and the trailer, in pieces.
+   * @returns Its last pieces: of the pages, the index and the trailer.
    * @throws {ReplicaError} `CORRUPT_PAGE` when the file is a snapshot and lacks pages.
    */
   finish(): readonly Uint8Array[] {
-    assert(this.#isStarted && !this.#summary, "a file is finished once");
+    assert(!this.#summary, "a file is finished once");
     this.#order.finish();
-    const chunks = [new Uint8Array(PAGE_HEADER_BYTES), ...this.#index.finish()];
-    for (const chunk of chunks) this.#checksum.update(chunk);
     const postApplyChecksum = 0n;
+    const parts = [new Uint8Array(PAGE_HEADER_BYTES), ...this.#index.finish()];
+    for (const part of parts) this.#checksum.update(part);
     this.#checksum.update(new Uint8Array(LTX_TRAILER_BYTES / 2));
     const trailer: LtxTrailer = { postApplyChecksum, fileChecksum: this.#checksum.checksum() };
-    chunks.push(encodeTrailer(trailer));
+    parts.push(encodeTrailer(trailer));
     this.#summary = {
       header: this.header,
       trailer,
       pageCount: this.#index.pageCount,
-      sizeBytes: chunks.reduce((sum, chunk) => sum + chunk.length, this.#index.frameOffset),
+      sizeBytes: parts.reduce((sum, part) => sum + part.length, this.#index.frameOffset),
     };
-    return chunks;
+    const pieces: (Uint8Array | undefined)[] = [];
+    for (const part of parts) {
+      // The chunks of a long index are pieces as they are.
+      if (part.length < WHOLE_PART_BYTES) pieces.push(this.#append(part));
+      else pieces.push(this.#pieces.take(), part);
+    }
+    return [...pieces, this.#pieces.take()].filter((piece) => piece !== undefined);
+  }
+
+  #append(bytes: Uint8Array): Uint8Array | undefined {
+    const full = this.#pieces.reserve(bytes.length);
+    this.#pieces.bytes.set(bytes, this.#pieces.used);
+    this.#pieces.advance(bytes.length);
+    return full;
   }
 }
 
 /**
- * Encodes a whole LTX file, piece by piece, as the pages are taken from `pages`.
+ * Encodes a whole LTX file, piece by piece, as the pages are taken from `pages`. Of a page nothing is
+ * needed any more when the next is taken.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE` as `LtxEncoder` does, and whatever `pages` throws.
  */
@@ -128,8 +134,10 @@ export function* encodeLtx(
   options?: LtxEncoderOptions,
 ): Generator<Uint8Array, LtxSummary> {
   const encoder = new LtxEncoder(header, options);
-  yield encoder.start();
-  for (const { pgno, data } of pages) yield encoder.page(pgno, data);
+  for (const { pgno, data } of pages) {
+    const piece = encoder.page(pgno, data);
+    if (piece) yield piece;
+  }
   yield* encoder.finish();
   return encoder.summary;
 }

@@ -1,4 +1,6 @@
 import { ReplicaError } from "../errors.ts";
+import { Crc64 } from "./checksum.ts";
+import { installedKernel } from "./kernel.ts";
 import { decodeLz4Block, encodeLz4Block, lz4BlockBytesMax } from "./lz4-block.ts";
 import { decodeLz4Frame, encodeLz4Frame, Lz4FrameExtent, lz4FrameBytesMax } from "./lz4-frame.ts";
 
@@ -15,6 +17,12 @@ export type PageCodec = "block" | "frame";
 export interface DecodedPage {
   readonly pgno: number;
   readonly page: Uint8Array;
+}
+
+export interface EncodePageOptions {
+  /** Where in the target the frame is to begin; at its start if nothing is said. */
+  readonly offset?: number;
+  readonly checksum?: Crc64;
 }
 
 /** Most bytes that the frame of a page takes, in either codec. */
@@ -34,46 +42,63 @@ export function pageFrameHead(frame: Uint8Array): Uint8Array {
  * Decodes one page frame.
  *
  * @param frame Its exact extent, as the page index gives it.
+ * @param checksum A file's, which goes on with what it covers of the frame; void when this throws.
  * @returns The page's number and its bytes, fresh.
  * @throws {ReplicaError} `CORRUPT_PAGE` when the frame is damaged or does not hold one page.
  */
-export function decodePageFrame(frame: Uint8Array, pageSize: number): DecodedPage {
+export function decodePageFrame(
+  frame: Uint8Array,
+  pageSize: number,
+  checksum?: Crc64,
+): DecodedPage {
   if (frame.length < PAGE_HEADER_BYTES) {
     throw new ReplicaError("CORRUPT_PAGE", `a page frame of ${frame.length} bytes has no header`);
   }
   const pgno = readUint32(frame, 0);
   if (pgno === 0) throw new ReplicaError("CORRUPT_PAGE", "a page frame has page number 0");
-  const page = new Uint8Array(pageSize);
   try {
-    if (!isSized(frame, 0)) decodeLz4Frame(frame.subarray(PAGE_HEADER_BYTES), page);
-    else decodeLz4Block(sizedPayload(frame), page);
+    return { pgno, page: decodePayload(frame, pageSize, checksum) };
   } catch (error) {
     throw inPage(pgno, error);
   }
-  return { pgno, page };
+}
+
+function decodePayload(frame: Uint8Array, pageSize: number, checksum?: Crc64): Uint8Array {
+  const kernel = installedKernel();
+  const isBlock = isSized(frame, 0);
+  const payload = isBlock ? sizedPayload(frame) : frame.subarray(PAGE_HEADER_BYTES);
+  if (isBlock && kernel) return kernel.decodeFrame(frame, pageSize, checksum);
+  const page = new Uint8Array(pageSize);
+  if (isBlock) decodeLz4Block(payload, page);
+  else decodeLz4Frame(payload, page);
+  checksum?.update(pageFrameHead(frame)).update(page);
+  return page;
 }
 
 /**
- * Encodes a page as a frame into `target`, from its start, where there must be room for
+ * Encodes a page as a frame into `target` from `offset` on, where there must be room for
  * `pageFrameBytesMax(page.length)`.
  *
+ * @param checksum A file's, which goes on with what it covers of the frame.
  * @returns How many bytes it wrote.
  */
 export function encodePageFrame(
   { pgno, page }: DecodedPage,
   target: Uint8Array,
   codec: PageCodec,
+  { offset = 0, checksum = new Crc64() }: EncodePageOptions = {},
 ): number {
-  writeUint32(target, 0, pgno);
-  target[4] = 0;
-  if (codec === "frame") {
-    target[5] = 0;
-    return PAGE_HEADER_BYTES + encodeLz4Frame(page, target, PAGE_HEADER_BYTES);
-  }
-  target[5] = PAGE_FLAG_SIZED;
-  const size = encodeLz4Block(page, target, SIZED_HEADER_BYTES);
-  writeUint32(target, PAGE_HEADER_BYTES, size);
-  return SIZED_HEADER_BYTES + size;
+  const kernel = installedKernel();
+  if (codec === "block" && kernel) return kernel.encodeFrame(pgno, page, target, offset, checksum);
+  writeUint32(target, offset, pgno);
+  target[offset + 4] = 0;
+  target[offset + 5] = codec === "block" ? PAGE_FLAG_SIZED : 0;
+  const payload = offset + (codec === "block" ? SIZED_HEADER_BYTES : PAGE_HEADER_BYTES);
+  const encode = codec === "block" ? encodeLz4Block : encodeLz4Frame;
+  const end = payload + encode(page, target, payload);
+  if (codec === "block") writeUint32(target, offset + PAGE_HEADER_BYTES, end - payload);
+  checksum.update(target.subarray(offset, payload)).update(page);
+  return end - offset;
 }
 
 /** Finds where a page frame ends while its bytes arrive in pieces. One serves a whole file. */

@@ -1,6 +1,6 @@
 import { throwIfAborted } from "../errors.ts";
 
-/** What `put` takes. */
+/** What `put` takes. A chunk need not hold any longer when the next is asked for. */
 export type PutBody = Uint8Array | AsyncIterable<Uint8Array>;
 
 /** Joins chunks; a single chunk comes back as it is. */
@@ -24,7 +24,8 @@ export async function collectBytes(
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) {
     throwIfAborted(signal);
-    chunks.push(chunk);
+    // A chunk is its giver's again as soon as the next is asked for.
+    chunks.push(chunk.slice());
   }
   return joinChunks(chunks);
 }
@@ -33,6 +34,7 @@ export async function collectBytes(
  * Cuts `body` anew into parts of `partBytes`, the last one perhaps smaller, as multipart uploads
  * demand.
  *
+ * @param spare Buffers of `partBytes` that nobody uses any more: taken before new ones are made.
  * @yields Parts with a buffer of their own or views of `body`; none for an empty body.
  * @throws {ReplicaError} `ABORTED` between two chunks when `signal` has fired.
  */
@@ -40,6 +42,7 @@ export async function* cutParts(
   body: PutBody,
   partBytes: number,
   signal: AbortSignal | undefined,
+  spare: Uint8Array[] = [],
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (body instanceof Uint8Array) {
     for (let offset = 0; offset < body.length; offset += partBytes) {
@@ -47,20 +50,21 @@ export async function* cutParts(
     }
     return;
   }
-  let part = new Uint8Array(partBytes);
+  let part: Uint8Array | undefined;
   let filled = 0;
   for await (const chunk of body) {
     throwIfAborted(signal);
     for (let offset = 0; offset < chunk.length;) {
+      part ??= spare.pop() ?? new Uint8Array(partBytes);
       const taken = chunk.subarray(offset, offset + partBytes - filled);
       part.set(taken, filled);
       filled += taken.length;
       offset += taken.length;
       if (filled < partBytes) continue;
       yield part;
-      part = new Uint8Array(partBytes);
+      part = undefined;
       filled = 0;
     }
   }
-  if (filled > 0) yield part.subarray(0, filled);
+  if (part) yield part.subarray(0, filled);
 }

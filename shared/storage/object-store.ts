@@ -66,7 +66,8 @@ export interface PutOptions {
   readonly beforeComplete?: (() => Promise<void> | undefined) | undefined;
   /**
    * Upper bound of a streamed body's size where it is known: S3 takes 10,000 parts of one size, by
-   * default 156 GiB in all, and chooses larger parts for more.
+   * default 156 GiB in all, and chooses larger parts for more. Above what one PUT takes, nothing is read
+   * ahead to find out whether it would.
    */
   readonly sizeBytesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;

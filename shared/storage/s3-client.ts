@@ -12,6 +12,8 @@ const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 const FAILURE_BYTES_MAX = 64 * 1024;
 /** A body's progress on its way up cannot be seen; slower than this it counts as standing still. */
 const UPLOAD_BYTES_PER_MS_MIN = 32;
+/** Larger bodies carry no MD5: it takes four times as long as SHA-256, and holds up everything else meanwhile. */
+const MD5_BYTES_MAX = 1024 * 1024;
 /** Answers about the request's condition, which the caller has to judge; 501: the service knows none. */
 const CONDITIONAL_STATUSES = [404, 409, 412, 416, 501];
 
@@ -22,8 +24,10 @@ export interface S3ClientOptions {
   readonly policy: RetryPolicy;
   /** Longest time in which nothing moves, in milliseconds. */
   readonly idleMs: number;
-  /** MD5 of a body, 16 bytes: sent as Content-MD5, so that the service checks what it received. */
+  /** MD5 of a body, 16 bytes: sent as Content-MD5 with small ones, so that the service checks what it received. */
   readonly md5: ((bytes: Uint8Array) => Uint8Array) | undefined;
+  /** SHA-256 of a body, 32 bytes, where the runtime has a better one than `crypto.subtle`, which copies the body. */
+  readonly sha256: ((bytes: Uint8Array) => Uint8Array) | undefined;
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sign a digest of each body, also where Content-MD5 or TLS protect it already. */
@@ -130,7 +134,7 @@ export class S3Client {
   }
 
   async #headersOf(request: S3Request, url: string): Promise<Record<string, string>> {
-    const { md5, signPayload, signer } = this.#options;
+    const { md5, sha256 = digestSha256, signPayload, signer } = this.#options;
     const { method, body } = request;
     // Compressed on its way, a body's length would say nothing.
     const headers: Record<string, string> = {
@@ -139,9 +143,11 @@ export class S3Client {
       ...request.headers,
     };
     if (body === undefined) return signer.sign({ method, url, headers, payloadHash: EMPTY_SHA256 });
-    if (md5 !== undefined) headers["content-md5"] = base64(md5(body));
-    const isProtected = md5 !== undefined || url.startsWith("https:");
-    const payloadHash = signPayload || !isProtected ? await sha256(body) : "UNSIGNED-PAYLOAD";
+    const isSmall = body.length <= MD5_BYTES_MAX;
+    if (md5 !== undefined && isSmall) headers["content-md5"] = base64(md5(body));
+    const isProtected = (md5 !== undefined && isSmall) || url.startsWith("https:");
+    const isSigned = signPayload || !isProtected;
+    const payloadHash = isSigned ? hex(await sha256(body)) : "UNSIGNED-PAYLOAD";
     return signer.sign({ method, url, headers, payloadHash });
   }
 
@@ -223,9 +229,12 @@ async function* readBody(
 
 async function* noChunks(): AsyncGenerator<Uint8Array, void, undefined> {}
 
-async function sha256(bytes: Uint8Array): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+async function digestSha256(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** For short values: digests. */

@@ -26,6 +26,12 @@ interface Upload {
   readonly signal: AbortSignal;
 }
 
+export interface MultipartOptions extends PutOptions {
+  readonly headers: Record<string, string>;
+  /** Told of each part that the store has and whose bytes are not needed any more. */
+  readonly onSent?: ((part: Uint8Array) => void) | undefined;
+}
+
 /** What has gone up: for the list of parts, and to know the object again. */
 interface UploadedParts {
   readonly etags: string[];
@@ -48,7 +54,7 @@ export async function putMultipart(
   client: S3Client,
   key: string,
   parts: AsyncIterable<Uint8Array>,
-  options: PutOptions & { readonly headers: Record<string, string> },
+  options: MultipartOptions,
 ): Promise<{ etag: Etag; sizeBytes: number }> {
   const { onlyIf, signal } = options;
   const id = await createUpload(client, key, options);
@@ -59,7 +65,10 @@ export async function putMultipart(
   if (signal?.aborted) forward();
   const upload: Upload = { key, id, signal: controller.signal };
   try {
-    const uploaded = await uploadParts(client, upload, parts, controller);
+    const uploaded = await uploadParts(client, upload, parts, {
+      controller,
+      onSent: options.onSent,
+    });
     await options.beforeComplete?.();
     if (onlyIf) await expectCondition(client, key, onlyIf, controller.signal);
     const etag = await completeUpload(client, upload, uploaded, onlyIf);
@@ -100,7 +109,7 @@ async function uploadParts(
   client: S3Client,
   upload: Upload,
   parts: AsyncIterable<Uint8Array>,
-  controller: AbortController,
+  { controller, onSent }: Pick<MultipartOptions, "onSent"> & { controller: AbortController },
 ): Promise<UploadedParts> {
   const uploaded: UploadedParts = { etags: [], sizeBytes: 0 };
   const inFlight = new Set<Promise<void>>();
@@ -108,6 +117,7 @@ async function uploadParts(
   const send = async (index: number, part: Uint8Array) => {
     try {
       uploaded.etags[index] = await uploadPart(client, upload, index + 1, part);
+      onSent?.(part);
     } catch (error) {
       failure ??= error;
       controller.abort(error);

@@ -41,6 +41,8 @@ export interface S3StoreOptions extends S3Credentials {
   readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
   /** MD5, which `crypto.subtle` does not have: lets the service check what it receives. */
   readonly md5?: (bytes: Uint8Array) => Uint8Array;
+  /** SHA-256 that needs no copy of the body; `crypto.subtle` does where there is none. */
+  readonly sha256?: (bytes: Uint8Array) => Uint8Array;
   /** Sign a digest of each body even where TLS or MD5 protect it; some services ask for it. */
   readonly signPayload?: boolean;
   /** Sent with every request, names in lower case: what one service understands. */
@@ -87,6 +89,7 @@ export class S3Store implements ObjectStore {
       },
       idleMs: options.idleMs ?? IDLE_MS_DEFAULT,
       md5: options.md5,
+      sha256: options.sha256,
       headers: options.headers ?? {},
       signPayload: options.signPayload ?? false,
     });
@@ -108,9 +111,12 @@ export class S3Store implements ObjectStore {
     }
     const sizeBytes = body instanceof Uint8Array ? body.length : options.sizeBytesMax;
     const partBytes = this.#partBytesFor(sizeBytes);
-    const parts = cutParts(body, partBytes, options.signal);
-    // A condition is atomic in one PUT only, so as much as one may hold is read ahead for it.
-    const aheadBytes = options.onlyIf ? this.#singlePutBytesMax : partBytes;
+    const spare: Uint8Array[] = [];
+    const parts = cutParts(body, partBytes, options.signal, spare);
+    // A condition is atomic in one PUT only, so as much as one may hold is read ahead for it, unless it is
+    // known that this will not do.
+    const mayFit = (sizeBytes ?? 0) <= this.#singlePutBytesMax;
+    const aheadBytes = options.onlyIf && mayFit ? this.#singlePutBytesMax : partBytes;
     const ahead: Uint8Array[] = [];
     try {
       for (let bytes = 0; bytes <= aheadBytes;) {
@@ -120,7 +126,11 @@ export class S3Store implements ObjectStore {
         bytes += next.value.length;
       }
       const all = chain(ahead, parts);
-      const put = { ...options, headers: this.#putHeaders };
+      // Views of the caller's bytes are not ours to write over.
+      const onSent = (part: Uint8Array) => {
+        if (!(body instanceof Uint8Array) && part.length === partBytes) spare.push(part);
+      };
+      const put = { ...options, headers: this.#putHeaders, onSent };
       const { etag, sizeBytes } = await putMultipart(this.#client, key, all, put);
       return putInfo(key, sizeBytes, etag, this.#options.now());
     } finally {

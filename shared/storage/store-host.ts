@@ -53,8 +53,6 @@ export function withScheme(endpoint: string): string {
 export interface ServiceQuirks {
   /** The only region name it is sure to take. */
   readonly region: string | undefined;
-  /** A digest of the body in the signature: all but R2 take it for granted somewhere. */
-  readonly signPayload: boolean;
   readonly contentMd5: boolean;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -67,7 +65,6 @@ export function quirksOf(endpoint: string): ServiceQuirks {
   const isTigris = /(^|\.)(tigris\.dev|storage\.dev)$/.test(hostname);
   return {
     region: isR2 || isTigris ? "auto" : undefined,
-    signPayload: !isR2,
     contentMd5: !isTigris,
     headers: isTigris ? { "x-tigris-consistent": "true" } : {},
   };

@@ -1,4 +1,5 @@
 import { ReplicaError } from "../errors.ts";
+import { nearestWord } from "../nearest-word.ts";
 
 /** Parameters of a store's URL; Litestream writes each in camel case or with hyphens. */
 const SUPPORTED = [
@@ -89,27 +90,8 @@ function hyphenate(name: string): string {
 }
 
 function hint(given: string): string {
-  const nearest = SUPPORTED.map((name) => ({
-    name,
-    distance: editDistance(given.toLowerCase(), name.toLowerCase()),
-  })).sort((a, b) => a.distance - b.distance)[0];
-  // More than three slips of the pen are another word.
-  if (nearest.distance <= 3) return `is "${nearest.name}" meant?`;
-  return `known are ${SUPPORTED.join(", ")}`;
-}
-
-/** Least number of insertions, deletions and replacements between two words. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
+  const nearest = nearestWord(given, SUPPORTED);
+  return nearest === undefined ? `known are ${SUPPORTED.join(", ")}` : `is "${nearest}" meant?`;
 }
 
 function bad(why: string): ReplicaError {

@@ -149,6 +149,7 @@ function placeOfR2(url: URL): Place {
 function completeTarget(place: Place, env: Environment): S3Target {
   const { bucket, path, query } = place;
   const quirks = place.endpoint ? quirksOf(place.endpoint) : undefined;
+  const isPlain = place.endpoint?.startsWith("http:") ?? false;
   const region =
     place.region ??
     quirks?.region ??
@@ -166,7 +167,7 @@ function completeTarget(place: Place, env: Environment): S3Target {
     region,
     forcePathStyle,
     ...credentialsOf(bucket, env),
-    signPayload: query.flag("signPayload") ?? quirks?.signPayload ?? true,
+    signPayload: query.flag("signPayload") ?? isPlain,
     contentMd5: query.flag("requireContentMD5") ?? quirks?.contentMd5 ?? true,
     headers: quirks?.headers ?? {},
     partBytes: query.bytes("partSize", PART_BYTES_MIN, PART_BYTES_MAX),

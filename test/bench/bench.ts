@@ -2,12 +2,18 @@
 import { QUIET_WRANGLER } from "../../tools/quiet-wrangler.ts";
 import { benchCodec } from "./codec.ts";
 import { benchCommitToBucket } from "./commit-to-bucket.ts";
+import { benchFirstImage } from "./first-image.ts";
 import { benchCommitToQueryable } from "./commit-to-queryable.ts";
+import { benchRestoreManyFiles } from "./restore-many-files.ts";
+import { benchFlatOut } from "./flat-out.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   codec: benchCodec,
+  "first-image": benchFirstImage,
   "commit-to-bucket": benchCommitToBucket,
   "commit-to-queryable": benchCommitToQueryable,
+  "restore-many-files": benchRestoreManyFiles,
+  "flat-out": benchFlatOut,
 };
 
 Object.assign(process.env, QUIET_WRANGLER);

@@ -6,7 +6,10 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { LtxDecoder } from "../../shared/ltx/decoder.ts";
 import { LtxEncoder } from "../../shared/ltx/encoder.ts";
+import { installCodecKernel } from "../../replicator/codec-kernel.ts";
 import { ltxHeader, samplePage } from "../support/ltx-fixtures.ts";
+
+installCodecKernel();
 
 const PAGE_SIZE = 4096;
 const READ_BYTES = 1024 * 1024;
@@ -19,9 +22,9 @@ console.log(process.resourceUsage().maxRSS * 1024);
 function encode(file: number, commit: number): void {
   const encoder = new LtxEncoder(ltxHeader({ pageSize: PAGE_SIZE, commit }));
   const pages = Array.from({ length: 64 }, (_, seed) => samplePage("words", seed, PAGE_SIZE));
-  writeSync(file, encoder.start());
   for (let pgno = 1; pgno <= commit; pgno++) {
-    writeSync(file, encoder.page(pgno, pages[pgno % pages.length] ?? new Uint8Array()));
+    const piece = encoder.page(pgno, pages[pgno % pages.length] ?? new Uint8Array());
+    if (piece) writeSync(file, piece);
   }
   for (const chunk of encoder.finish()) writeSync(file, chunk);
   closeSync(file);

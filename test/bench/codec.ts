@@ -1,11 +1,14 @@
-/** How fast the codec is beside lz4js, and how much memory it takes for small and large snapshots. */
+/** How fast the codec is, in TypeScript and in WebAssembly, beside lz4js, and how much memory it takes for small and large snapshots. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compressBlock, decompressBlock } from "lz4js";
 import { hash as xxh32 } from "lz4js/xxh32.js";
+import { installCodecKernel } from "../../replicator/codec-kernel.ts";
+import { assert } from "../../shared/assert.ts";
 import { Crc64 } from "../../shared/ltx/checksum.ts";
+import { installedKernel } from "../../shared/ltx/kernel.ts";
 import { decodeLz4Block, encodeLz4Block, lz4BlockBytesMax } from "../../shared/ltx/lz4-block.ts";
 import { createSampleDatabase } from "../../tools/demo/sample-database.ts";
 import { percentile, printTable } from "./statistics.ts";
@@ -16,9 +19,14 @@ const ROUNDS = 9;
 /** Megabytes of the snapshots whose memory is measured. */
 const SNAPSHOTS = [16, 1024];
 
+installCodecKernel();
+const kernel = installedKernel()!;
+assert(kernel, "the build has been run");
+const crc = new Crc64();
+
 interface Contender {
   readonly name: string;
-  run(page: Uint8Array, block: Uint8Array): void;
+  run(page: Uint8Array, block: Uint8Array, frame: Uint8Array): void;
 }
 
 /** Prints the tables of throughput and of memory. */
@@ -51,7 +59,15 @@ function decoders(): Contender[] {
   const page = new Uint8Array(PAGE_SIZE);
   return [
     { name: "lz4js", run: (_, block) => decompressBlock(block, page, 0, block.length, 0) },
-    { name: "Eddy", run: (_, block) => decodeLz4Block(block, page) },
+    { name: "Eddy, TypeScript", run: (_, block) => decodeLz4Block(block, page) },
+    {
+      name: "Eddy, kernel, with frame and fresh page",
+      run: (_page, _block, frame) => kernel.decodeFrame(frame, PAGE_SIZE),
+    },
+    {
+      name: "Eddy, kernel, with CRC-64",
+      run: (_page, _block, frame) => kernel.decodeFrame(frame, PAGE_SIZE, crc),
+    },
   ];
 }
 
@@ -67,30 +83,41 @@ function encoders(): Contender[] {
         compressBlock(page, target, 0, PAGE_SIZE, hashTable);
       },
     },
-    { name: "Eddy", run: (page) => encodeLz4Block(page, target, 0) },
+    { name: "Eddy, TypeScript", run: (page) => encodeLz4Block(page, target, 0) },
+    {
+      name: "Eddy, kernel, with CRC-64 and frame",
+      run: (page) => kernel.encodeFrame(1, page, target, 0, crc),
+    },
   ];
 }
 
 function checksums(): Contender[] {
-  const crc = new Crc64();
   return [
     { name: "lz4js, XXH32", run: (page) => xxh32(0, page, 0, PAGE_SIZE) },
-    { name: "Eddy, CRC-64", run: (page) => crc.update(page) },
+    { name: "Eddy, CRC-64, TypeScript", run: (page) => updatePlainly(page) },
+    { name: "Eddy, CRC-64, kernel", run: (page) => kernel.update(crc, page) },
   ];
+}
+
+/** In pieces so short that they are not handed on to the kernel. */
+function updatePlainly(page: Uint8Array): void {
+  for (let start = 0; start < page.length; start += 256)
+    crc.update(page.subarray(start, start + 256));
 }
 
 /** Prints megabytes of pages a second, rounds interleaved, and the ratio to the first contender. */
 function compare(title: string, pages: readonly Uint8Array[], contenders: readonly Contender[]) {
   const samples = pages.map((page) => {
     const target = new Uint8Array(lz4BlockBytesMax(PAGE_SIZE));
-    return { page, block: target.slice(0, encodeLz4Block(page, target, 0)) };
+    const block = target.slice(0, encodeLz4Block(page, target, 0));
+    return { page, block, frame: Uint8Array.from([...new Uint8Array(10), ...block]) };
   });
   const results = contenders.map((contender) => ({ contender, speeds: [] as number[] }));
   // The first two rounds warm the engine up.
   for (let round = -2; round < ROUNDS; round++) {
     for (const { contender, speeds } of results) {
       const startMs = performance.now();
-      for (const { page, block } of samples) contender.run(page, block);
+      for (const { page, block, frame } of samples) contender.run(page, block, frame);
       const seconds = (performance.now() - startMs) / 1000;
       if (round >= 0) speeds.push((samples.length * PAGE_SIZE) / 1e6 / seconds);
     }

@@ -42,7 +42,7 @@ function eddy(name: string, interval: string | undefined): Contender {
       const url = storeUrl(basename(dirname(path)), endpoint);
       return spawn(
         process.execPath,
-        ["replicator/cli.ts", "replicate", path, url, "--json", ...options],
+        ["replicator/eddy.mjs", "replicate", path, url, "--json", ...options],
         { stdio: "ignore", env: { ...process.env, ...credentials } },
       );
     },

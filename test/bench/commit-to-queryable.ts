@@ -29,7 +29,7 @@ export async function benchCommitToQueryable(): Promise<void> {
   });
   const replicator = startChild({
     name: "the replicator",
-    script: "replicator/cli.ts",
+    script: "replicator/eddy.mjs",
     args: ["replicate", path, worker.storeUrl("bench/beats.db"), "--sync-interval=0", "--json"],
     env: worker.storeEnv,
   });

@@ -3,6 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { installCodecKernel } from "../../replicator/codec-kernel.ts";
+import { Crc64 } from "../../shared/ltx/checksum.ts";
+import { installedKernel } from "../../shared/ltx/kernel.ts";
 import { decodeLz4Block, encodeLz4Block, lz4BlockBytesMax } from "../../shared/ltx/lz4-block.ts";
 import { decodeLz4Frame, encodeLz4Frame, lz4FrameBytesMax } from "../../shared/ltx/lz4-frame.ts";
 import { createSampleDatabase } from "../../tools/demo/sample-database.ts";
@@ -26,9 +29,10 @@ def in_base64(encoded):
     return base64.b64encode(encoded).decode()
 
 for line in sys.stdin:
-    page, block, frame = (base64.b64decode(text) for text in json.loads(line))
+    page, block, frame, fast = (base64.b64decode(text) for text in json.loads(line))
     answer = {
         "block": decoded(lambda: lz4.block.decompress(block, uncompressed_size=len(page))) == page,
+        "kernel": decoded(lambda: lz4.block.decompress(fast, uncompressed_size=len(page))) == page,
         "frame": decoded(lambda: lz4.frame.decompress(frame)) == page,
         "blocks": [in_base64(lz4.block.compress(page, mode=mode, store_size=False))
                    for mode in ("default", "fast", "high_compression")],
@@ -41,10 +45,17 @@ for line in sys.stdin:
 
 interface PeerAnswer {
   readonly block: boolean;
+  readonly kernel: boolean;
   readonly frame: boolean;
   readonly blocks: readonly string[];
   readonly frames: readonly string[];
 }
+
+/** Of a page frame, before its block. */
+const HEAD_BYTES = 10;
+
+installCodecKernel();
+const kernel = installedKernel()!;
 
 const folder = mkdtempSync(join(tmpdir(), "eddy-lz4-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -76,6 +87,12 @@ function ourBlock(page: Uint8Array): Uint8Array {
   return target.subarray(0, encodeLz4Block(page, target, 0));
 }
 
+function kernelBlock(page: Uint8Array): Uint8Array {
+  const target = new Uint8Array(HEAD_BYTES + lz4BlockBytesMax(page.length));
+  const length = kernel.encodeFrame(1, page, target, 0, new Crc64());
+  return target.subarray(HEAD_BYTES, length);
+}
+
 function ourFrame(page: Uint8Array): Uint8Array {
   const target = new Uint8Array(lz4FrameBytesMax(page.length));
   return target.subarray(0, encodeLz4Frame(page, target, 0));
@@ -87,7 +104,7 @@ describe("LZ4 beside liblz4", () => {
 
   beforeAll(() => {
     const input = pages.map((page) => {
-      const encodings = [page, ourBlock(page), ourFrame(page)];
+      const encodings = [page, ourBlock(page), ourFrame(page), kernelBlock(page)];
       return JSON.stringify(encodings.map((bytes) => Buffer.from(bytes).toString("base64")));
     });
     const { status, stdout, stderr } = spawnSync(peerBinary("python"), ["-c", PEER], {
@@ -110,7 +127,7 @@ describe("LZ4 beside liblz4", () => {
   });
 
   it("liblz4 takes each of our blocks and frames", () => {
-    const refused = answers.filter(({ block, frame }) => !block || !frame);
+    const refused = answers.filter(({ block, kernel, frame }) => !block || !kernel || !frame);
     expect(refused).toHaveLength(0);
   });
 
@@ -118,8 +135,11 @@ describe("LZ4 beside liblz4", () => {
     for (const [i, { blocks }] of answers.entries()) {
       for (const block of blocks) {
         const page = new Uint8Array(pages[i].length);
-        decodeLz4Block(Buffer.from(block, "base64"), page);
+        const bytes = Buffer.from(block, "base64");
+        decodeLz4Block(bytes, page);
         expect(sameBytes(page, pages[i])).toBe(true);
+        const frame = Buffer.concat([Buffer.alloc(HEAD_BYTES), bytes]);
+        expect(sameBytes(kernel.decodeFrame(frame, page.length), page)).toBe(true);
       }
     }
   });

@@ -66,6 +66,31 @@ describe("eddy restore", () => {
     expect(rowsOf(at("there.db"))).toHaveLength(3);
   });
 
+  it("writes over an empty file, and makes the folder that is missing, as Litestream does", async () => {
+    writeFileSync(at("empty.db"), "");
+    for (const name of ["empty.db", "new/folders/restored.db"]) {
+      expect(await eddy(["restore", replicaUrl, "-o", at(name)])).toMatchObject({ status: 0 });
+      expect(rowsOf(at(name))).toHaveLength(3);
+    }
+    writeFileSync(at("skipped.db"), "");
+    const args = ["restore", replicaUrl, "-o", at("skipped.db"), "-if-db-not-exists"];
+    expect(await eddy(args)).toMatchObject({ status: 0 });
+    expect(readFileSync(at("skipped.db"), "utf8")).toBe("");
+  });
+
+  it.each([
+    ["a number of requests that is none", ["--parallelism", "many"], "--parallelism is a number"],
+    ["a dry run that follows", ["--dry-run", "-f"], "exclude each other"],
+    ["two moments", ["--txid", "txid:1", "--timestamp", "-1s"], "exclude each other"],
+    ["a check that does not exist", ["--integrity-check", "half"], "none, quick, full"],
+    ["no output", [], "Name the file with -o PATH"],
+  ])("refuses %s as a mistake on the command line", async (_name, flags, message) => {
+    const output = flags.length > 0 ? ["-o", at("refused.db")] : [];
+    const { status, stderr } = await eddy(["restore", replicaUrl, ...output, ...flags]);
+    expect(stderr).toContain(message);
+    expect(status).toBe(2);
+  });
+
   it("does nothing, successfully, with --if-db-not-exists and --if-replica-exists", async () => {
     writeFileSync(at("kept.db"), "mine");
     const kept = await eddy(["restore", replicaUrl, "-o", at("kept.db"), "-if-db-not-exists"]);

@@ -37,8 +37,8 @@ function createOther(path: string, pageSize = 4096): void {
   database.close();
 }
 
-/** Ships the database as it is, and expects that to be a full image with the next TXID, where given this one. */
-async function expectImage(
+/** Ships the database as it is, and expects the replica to hold all of it then, as the next TXID where it is another: this one, where given. */
+async function expectWhole(
   { path, url }: Place,
   txid: unknown = expect.any(String),
 ): Promise<void> {
@@ -48,11 +48,13 @@ async function expectImage(
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as { event: string; txid: string });
-  const [started, staged, ...rest] = events.filter(({ event }) => /started|staged/.test(event));
-  expect(rest).toEqual([]);
-  expect(staged).toMatchObject({ txid, image: expect.any(String) as string });
+  const [started, ...staged] = events.filter(({ event }) => /^(started|staged)$/.test(event));
+  expect(staged.length).toBeLessThanOrEqual(1);
   // Later still where the last run left a file that is uploaded first.
-  expect(BigInt(`0x${staged?.txid}`)).toBeGreaterThan(BigInt(`0x${started?.txid}`));
+  for (const file of staged) {
+    expect(file).toMatchObject({ txid });
+    expect(BigInt(`0x${file.txid}`)).toBeGreaterThan(BigInt(`0x${started?.txid}`));
+  }
   const output = `${path}.restored`;
   expect(await eddy(["restore", url, "-o", output])).toMatchObject({ status: 0 });
   expect(contentOf(output)).toEqual(contentOf(path));
@@ -82,22 +84,23 @@ describe("a database that is replaced under its path", () => {
     const place = await replicated("down");
     removeDatabase(place.path);
     createOther(place.path);
-    await expectImage(place, "0000000000000002");
+    await expectWhole(place, "0000000000000002");
   });
 
   it("while the replicator runs, ends it with a sentence; the next start ships it whole", async () => {
     const place = await replicated("running");
     const { status, stderr } = await replicateWhile(place, () => {
       createOther(`${place.path}.new`);
-      for (const suffix of ["-wal", "-shm"]) rmSync(place.path + suffix, { force: true });
+      // The log last: while the database is in its place, a log that is gone is another matter.
       renameSync(`${place.path}.new`, place.path);
+      for (const suffix of ["-wal", "-shm"]) rmSync(place.path + suffix, { force: true });
     });
     expect(stderr).toContain(
       "was replaced or removed while it was replicated: start the replicator again",
     );
     expect(status).toBe(1);
     expect(contentOf(place.path).tables).toHaveProperty("other");
-    await expectImage(place);
+    await expectWhole(place);
   });
 
   it("is refused with another page size, with a sentence on how to start anew; the replica stays as it is", async () => {
@@ -123,7 +126,7 @@ describe("a database that is replaced under its path", () => {
     removeDatabase(place.path);
     const restore = ["restore", place.url, "-o", place.path, "--txid", "txid:1"];
     expect(await eddy(restore)).toMatchObject({ status: 0 });
-    await expectImage(place, "0000000000000003");
+    await expectWhole(place, "0000000000000003");
   });
 });
 
@@ -139,7 +142,7 @@ describe("a database that is deleted while it is replicated", () => {
     expect(existsSync(place.path)).toBe(false);
     expect(await eddy(["restore", place.url, "-o", place.path])).toMatchObject({ status: 0 });
     expect(contentOf(place.path)).toEqual(before);
-    await expectImage(place);
+    await expectWhole(place);
   });
 });
 

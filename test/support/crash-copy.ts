@@ -14,7 +14,10 @@ export function copyAsAfterCrash({ source, staging }: CaptureFixture): {
 } {
   const folder = mkdtempSync(join(tmpdir(), "eddy-crash-"));
   const path = join(folder, basename(source.path));
-  const pages = Array.from({ length: source.pageCountOnDisk() }, (_, i) => source.readPage(i + 1));
+  const runs = source.pageRuns();
+  const pages = Array.from({ length: source.pageCountOnDisk() }, (_, i) =>
+    runs.read(i + 1).slice(),
+  );
   writeFileSync(path, Buffer.concat(pages));
   writeFileSync(`${path}-wal`, readFileSync(source.walPath));
   const copy = join(folder, basename(staging.folder));

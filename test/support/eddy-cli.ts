@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const CLI = fileURLToPath(new URL("../../replicator/cli.ts", import.meta.url));
+const CLI = fileURLToPath(new URL("../../replicator/eddy.mjs", import.meta.url));
 /** Credentials of whoever runs the tests must not reach them. */
 const NO_CREDENTIALS = Object.fromEntries(
   Object.keys(process.env)

@@ -22,7 +22,9 @@ type FaultKind =
   /** Passes on so many bytes of the answer's body, then drops the connection. */
   | { readonly breakAfterBytes: number }
   /** Neither answers nor closes. */
-  | { readonly hang: true };
+  | { readonly hang: true }
+  /** Answers with what this makes of the body of the service's answer. */
+  | { readonly rewrite: (body: string) => string };
 
 export interface ProxiedRequest {
   readonly method: string;
@@ -118,11 +120,13 @@ async function handle(
   const proxied = { method, target: url, headers, bodyBytes: body.length };
   state.requests.push(proxied);
   const fault = state.take(proxied);
-  const carriesOut = fault === undefined || fault.afterwards || "breakAfterBytes" in fault;
+  const carriesOut =
+    fault === undefined || fault.afterwards || "breakAfterBytes" in fault || "rewrite" in fault;
   const answer = carriesOut ? await forward(upstream, agent, proxied, body) : undefined;
   if (fault === undefined || "breakAfterBytes" in fault) {
     return passOn(answer!, response, fault?.breakAfterBytes);
   }
+  if ("rewrite" in fault) return await rewrite(answer!, response, fault.rewrite);
   answer?.resume();
   if ("reset" in fault) request.socket.resetAndDestroy();
   if ("status" in fault) response.writeHead(fault.status, fault.headers).end(fault.body ?? "");
@@ -159,4 +163,16 @@ async function passOn(
     }
   }
   response.end();
+}
+
+async function rewrite(
+  answer: http.IncomingMessage,
+  response: http.ServerResponse,
+  change: (body: string) => string,
+): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+  const { "content-length": _, "transfer-encoding": __, ...headers } = answer.headers;
+  response.writeHead(answer.statusCode ?? 502, headers);
+  response.end(change(Buffer.concat(chunks).toString()));
 }

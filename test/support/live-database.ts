@@ -59,8 +59,9 @@ export function imageNow(source: SourceDatabase): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "eddy-image-"));
   const copy = join(folder, "copy.db");
   try {
+    const runs = source.pageRuns();
     const pages = Array.from({ length: source.pageCountOnDisk() }, (_, i) =>
-      source.readPage(i + 1),
+      runs.read(i + 1).slice(),
     );
     writeFileSync(copy, Buffer.concat(pages));
     writeFileSync(`${copy}-wal`, readFileSync(source.walPath));

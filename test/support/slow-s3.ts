@@ -39,7 +39,7 @@ export async function startSlowS3({ objects, delayMs }: SlowS3Options): Promise<
     slow.onRequest?.((prefix ?? key).split("/")[0] ?? "");
     setTimeout(() => {
       if (prefix === null) answerGet(request, response, objects[key.slice(key.indexOf("/") + 1)]);
-      else answerList(response, prefix, url.searchParams.get("start-after") ?? "", objects);
+      else answerList(response, url.searchParams, objects);
     }, delayMs);
   });
   server.listen(0, "127.0.0.1");
@@ -64,13 +64,15 @@ function answerGet(
   response: ServerResponse,
   body: Uint8Array | undefined,
 ): void {
-  const range = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? "");
+  const range = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? "");
   if (!body || !range) {
     response.writeHead(404, { "content-type": "application/xml" });
     response.end("<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>");
     return;
   }
-  const [start, end] = [Number(range[1]), Math.min(Number(range[2]) + 1, body.length)];
+  // Without an end, as Litestream asks, the range goes to the end of the object.
+  const last = range[2] === "" ? body.length - 1 : Number(range[2]);
+  const [start, end] = [Number(range[1]), Math.min(last + 1, body.length)];
   response.writeHead(206, {
     "content-length": end - start,
     "content-range": `bytes ${start}-${end - 1}/${body.length}`,
@@ -82,22 +84,24 @@ function answerGet(
 
 function answerList(
   response: ServerResponse,
-  prefix: string,
-  startAfter: string,
+  parameters: URLSearchParams,
   objects: SlowS3Options["objects"],
 ): void {
+  const prefix = parameters.get("prefix") ?? "";
+  const startAfter = parameters.get("start-after") ?? "";
+  const isEncoded = parameters.get("encoding-type") === "url";
   const database = prefix.split("/")[0] ?? "";
   const contents = Object.entries(objects)
     .map(([end, body]) => [`${database}/${end}`, body.length] as const)
     .filter(([key]) => key.startsWith(prefix) && key > startAfter)
     .map(
       ([key, size]) =>
-        `<Contents><Key>${encodeURIComponent(key)}</Key><Size>${size}</Size><ETag>"one"</ETag>` +
+        `<Contents><Key>${isEncoded ? encodeURIComponent(key) : key}</Key><Size>${size}</Size><ETag>"one"</ETag>` +
         `<LastModified>${LAST_MODIFIED.toISOString()}</LastModified></Contents>`,
     );
   response.writeHead(200, { "content-type": "application/xml" });
   response.end(
-    "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>" +
-      `${contents.join("")}</ListBucketResult>`,
+    `<ListBucketResult>${isEncoded ? "<EncodingType>url</EncodingType>" : ""}` +
+      `<IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`,
   );
 }

@@ -111,7 +111,7 @@ describe("a replicator that was down", () => {
   });
 
   it.each(KINDS.flatMap((kind) => [["less", kind, 10] as const, ["more", kind, 9_000] as const]))(
-    "ships the whole database when the log was begun anew with %s than it had read: %s",
+    "compares the whole database when the log was begun anew with %s than it had read: %s",
     async (_name, kind, bytes) => {
       await using application = await openApplication();
       const first = await shipAll();
@@ -123,11 +123,12 @@ describe("a replicator that was down", () => {
       await application.run(insert(bytes));
       using second = await shipAll(first);
       expect(second.isResumed).toBe(false);
+      expect(second.events).toMatchObject([{ event: "compared" }]);
       await expectEqual(second);
     },
   );
 
-  it("ships the whole database when the log is gone", async () => {
+  it("compares the whole database when the log is gone", async () => {
     const application = await openApplication();
     const first = await shipAll();
     first[Symbol.dispose]();
@@ -136,10 +137,11 @@ describe("a replicator that was down", () => {
     expect(existsSync(`${path}-wal`)).toBe(false);
     using second = await shipAll(first);
     expect(second.isResumed).toBe(false);
+    expect(second.events).toMatchObject([{ event: "compared" }]);
     await expectEqual(second);
   });
 
-  it("ships the whole database when the log was cut off behind its back", async () => {
+  it("compares the whole database when the log was cut off behind its back", async () => {
     const application = await openApplication();
     const first = await shipAll();
     await application.run(insert(5_000));
@@ -152,6 +154,7 @@ describe("a replicator that was down", () => {
     truncateSync(`${path}-wal`, log.length - 600);
     using second = await shipAll(first);
     expect(second.isResumed).toBe(false);
+    expect(second.events).toMatchObject([{ event: "compared" }]);
     await expectEqual(second);
   });
 });

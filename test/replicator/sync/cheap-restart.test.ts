@@ -175,7 +175,7 @@ describe("a restart after the log is gone", () => {
     );
     const compared = pageCount + pages.length - 2;
     expect(next.events).toMatchObject([{ event: "compared", pages: compared }]);
-  });
+  }, 120_000);
 
   it.each([
     ["the sums are gone", (folder: string) => rmSync(join(folder, "eddy-pages"))],

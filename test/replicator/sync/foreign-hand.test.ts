@@ -72,6 +72,24 @@ describe("the log, when another process lays hands on it while it is read", () =
     expect(() => fixture.capture.noticeNewLog()).toThrow(expect.objectContaining(refusal));
   });
 
+  it.each([
+    ["", "SELECT 1"],
+    [", and the application writes on behind the hole", insert(10)],
+  ])("is refused when commits that were not read are cut off%s", async (_name, sql) => {
+    await using application = await Application.open(live.path);
+    using fixture = await CaptureFixture.start(live.path);
+    await application.run(insert(20_000));
+    await fixture.captureAll();
+    const { walBytes } = fixture.capture;
+    await application.run(insert(20_000));
+    truncateSync(`${live.path}-wal`, walBytes + 3_000);
+    await application.run(sql);
+    await expect(fixture.capture.capture()).rejects.toMatchObject({
+      code: "SOURCE_INVALID",
+      message: expect.stringContaining("was cut off") as string,
+    });
+  });
+
   it("loses nothing when it was deleted, once the application has closed the database", async () => {
     const application = await Application.open(live.path);
     {

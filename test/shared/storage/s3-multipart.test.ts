@@ -68,6 +68,49 @@ describe("an upload in parts", () => {
     expect(parts.map(({ bodyBytes }) => bodyBytes)).toEqual([6 * MIB, 6 * MIB]);
   });
 
+  it("needs neither a chunk nor a part any more when the next is there", async () => {
+    const one = new Uint8Array(MIB);
+    async function* reused() {
+      for (let i = 0; i < 5; i++) {
+        for (let offset = 0; offset < whole.length; offset += MIB) {
+          one.set(whole.subarray(offset, offset + MIB));
+          yield one;
+        }
+      }
+    }
+    await faulty.openStore(options).put("k", reused());
+    const stored = new Uint8Array(await (await faulty.r2.binding.get("k"))!.arrayBuffer());
+    expect(stored.length).toBe(5 * whole.length);
+    for (let i = 0; i < 5; i++) {
+      const copy = stored.subarray(i * whole.length, (i + 1) * whole.length);
+      expect(md5(copy)).toEqual(md5(whole));
+    }
+  });
+
+  it("reads nothing ahead where what is announced does not fit one request", async () => {
+    let taken = 0;
+    async function* counted() {
+      for await (const chunk of chunks()) {
+        taken += chunk.length;
+        yield chunk;
+      }
+    }
+    const takenAt: number[] = [];
+    const store = faulty.openStore({
+      ...options,
+      singlePutBytesMax: 11 * MIB,
+      fetch: (url, init) => {
+        takenAt.push(taken);
+        return fetch(url, init);
+      },
+    });
+    const announced = { onlyIf: { absent: true }, sizeBytesMax: whole.length } as const;
+    await store.put("k", counted(), announced);
+    expect((await faulty.r2.binding.head("k"))?.size).toBe(whole.length);
+    // Two parts: that there is a second shows that one request will not do.
+    expect(takenAt[0]).toBe(10 * MIB);
+  });
+
   it("repeats a part that fails", async () => {
     faulty.proxy.fail(
       { reset: true, when: ({ target }) => target.includes("partNumber=2") },

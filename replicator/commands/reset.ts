@@ -1,0 +1,80 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { ProcessLock } from "../source/process-lock.ts";
+import { codeOf } from "../storage/durable-file.ts";
+import { stagingFolderOf } from "../sync/staging.ts";
+import { printJson, printLine } from "../terminal/output.ts";
+import type { Command } from "commander";
+import { absolute } from "./control-options.ts";
+
+/** Options of `eddy reset` as the command line gives them. */
+interface ResetFlags {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** Makes `eddy reset` known to the command line. */
+export function addReset(program: Command): void {
+  program
+    .command("reset")
+    .description("remove the local LTX files of a database; the database and the replica stay")
+    .argument("<database>", "the SQLite file")
+    .option("--dry-run", "show what would be removed, and remove nothing")
+    .option("--json", "print it as JSON")
+    .addHelpText(
+      "after",
+      `
+For when the staging directory is damaged. The next start of the replicator takes up the position that
+it finds in the store, and ships the whole database as the next TXID: nothing that is committed is lost.
+Refused while a replicator works on the database.`,
+    )
+    .action((database: string, flags: ResetFlags) => resetCommand(database, flags));
+}
+
+/**
+ * `eddy reset DB`: removes the `ltx` folder of the staging directory, as Litestream's does.
+ *
+ * @throws {ReplicaError} `WRITER_CONFLICT` while a replicator works on it.
+ */
+async function resetCommand(database: string, { dryRun, json }: ResetFlags): Promise<void> {
+  const path = absolute(database);
+  const staging = stagingFolderOf(path);
+  const folder = join(staging, "ltx");
+  const files = await filesBelow(folder);
+  const isThere = files !== undefined;
+  if (isThere && !dryRun) {
+    const lock = ProcessLock.take(staging);
+    try {
+      await rm(folder, { recursive: true, force: true });
+    } finally {
+      lock.release();
+    }
+  }
+  if (json) {
+    const removed = isThere ? folder : null;
+    return printJson({ db_path: path, dry_run: dryRun ?? false, removed, files: files ?? [] });
+  }
+  if (!isThere) return printLine(`${path} has no local LTX files, nothing to do`);
+  if (dryRun) {
+    printLine(`would remove ${folder}`);
+    for (const file of files) printLine(`  ${file}`);
+    return;
+  }
+  printLine(
+    `removed ${folder} with ${files.length} files. The next start takes up the position in the store, and ships the whole database as the next TXID`,
+  );
+}
+
+/** Undefined when there is no such folder. */
+async function filesBelow(folder: string): Promise<readonly string[] | undefined> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .toSorted();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

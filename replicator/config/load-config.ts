@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+import { ReplicaError } from "../../shared/errors.ts";
+import type { Environment } from "../../shared/storage/store-url.ts";
+import type { Config } from "./config.ts";
+import { readConfig } from "./read-config.ts";
+
+const DEFAULT_PATH = "/etc/litestream.yml";
+
+export interface LoadConfigOptions {
+  /** Undefined: $LITESTREAM_CONFIG, and `/etc/litestream.yml` without that. */
+  readonly path: string | undefined;
+  readonly env: Environment;
+  readonly expandEnvironment: boolean;
+}
+
+/**
+ * Reads the configuration file.
+ *
+ * @throws {ReplicaError} `BAD_CONFIG`, also when it cannot be read.
+ */
+export function loadConfig({ path, env, expandEnvironment }: LoadConfigOptions): Config {
+  const name = path ?? (env["LITESTREAM_CONFIG"] || DEFAULT_PATH);
+  let text: string;
+  try {
+    text = readFileSync(name, "utf8");
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "there is no such file" : message;
+    throw new ReplicaError(
+      "BAD_CONFIG",
+      `cannot read the configuration ${name}: ${reason}. Name one with --config PATH or LITESTREAM_CONFIG, or name a database and a URL`,
+      { cause },
+    );
+  }
+  return readConfig(text, { name, env, expandEnvironment });
+}

@@ -1,0 +1,140 @@
+/**
+ * The codec's hot loops in WebAssembly: what `kernel.wat` is built to. It is put in place once, where a
+ * program is put together; without it everything works the same, in TypeScript and more slowly.
+ *
+ * It is one for the whole program and not an argument, because it has no state between calls and
+ * changes no result: only whoever starts a program knows how its wasm comes in.
+ */
+import { ReplicaError } from "../errors.ts";
+
+/** Addresses in the kernel's memory; `kernel.wat` describes it. */
+const REGISTER = 8192;
+const INPUT = 8448;
+const OUTPUT = 74_560;
+/** Most bytes that are put in at a time. */
+const INPUT_BYTES_MAX = 65_819;
+const PAGE_BYTES_MAX = 65_536;
+/** Page number, flags and the block's size, which a file's checksum covers as they stand. */
+const FRAME_HEAD_BYTES = 10;
+
+/** Why a block was refused, by what the kernel answers. */
+const FAULTS: Readonly<Record<number, string>> = {
+  [-1]: "it ends too early",
+  [-3]: "a match has distance 0",
+  [-4]: "a match reaches back before its start",
+};
+
+/** The register of a CRC-64, in two halves of 32 bits. */
+export interface Register {
+  high: number;
+  low: number;
+}
+
+interface KernelExports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  crc(from: number, length: number): void;
+  encodeFrame(pgno: number, size: number): number;
+  decodeFrame(length: number, room: number): number;
+}
+
+/** One instance of the kernel, with its own 192 KiB of memory. */
+export class Kernel {
+  readonly #exports: KernelExports;
+  readonly #bytes: Uint8Array;
+  readonly #register: Int32Array;
+
+  constructor(module: WebAssembly.Module) {
+    this.#exports = new WebAssembly.Instance(module).exports as unknown as KernelExports;
+    const { buffer } = this.#exports.memory;
+    this.#bytes = new Uint8Array(buffer);
+    this.#register = new Int32Array(buffer, REGISTER, 2);
+  }
+
+  /** Moves `register` on over `bytes`. */
+  update(register: Register, bytes: Uint8Array): void {
+    this.#load(register);
+    for (let offset = 0; offset < bytes.length; offset += PAGE_BYTES_MAX) {
+      const end = Math.min(offset + PAGE_BYTES_MAX, bytes.length);
+      this.#bytes.set(bytes.subarray(offset, end), INPUT);
+      this.#exports.crc(INPUT, end - offset);
+    }
+    this.#store(register);
+  }
+
+  /**
+   * Encodes a page of at most 64 KiB as a frame that holds an LZ4 block, into `target` from `offset` on,
+   * and moves `register` on over what a file's checksum covers of it.
+   *
+   * @returns How many bytes it wrote.
+   */
+  encodeFrame(
+    pgno: number,
+    page: Uint8Array,
+    target: Uint8Array,
+    offset: number,
+    register: Register,
+  ): number {
+    // Whatever is longer would be written over what the memory holds behind it.
+    if (page.length > PAGE_BYTES_MAX) throw new RangeError("a page has at most 65,536 bytes");
+    this.#bytes.set(page, INPUT);
+    this.#load(register);
+    const length = this.#exports.encodeFrame(pgno, page.length);
+    this.#store(register);
+    target.set(this.#bytes.subarray(OUTPUT, OUTPUT + length), offset);
+    return length;
+  }
+
+  /**
+   * Decodes a frame that holds an LZ4 block, and moves `register`, where there is one, on over what a
+   * file's checksum covers of it. The frame's own fields are the caller's to check.
+   *
+   * @returns The page, fresh.
+   * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or is not one page of `pageSize` bytes.
+   */
+  decodeFrame(frame: Uint8Array, pageSize: number, register?: Register): Uint8Array {
+    // No block of a page is so long; the fallback would find that out only at its end.
+    if (frame.length > INPUT_BYTES_MAX || pageSize > PAGE_BYTES_MAX) refuse(-2, pageSize);
+    this.#bytes.set(frame, INPUT);
+    const held = this.#exports.decodeFrame(frame.length, pageSize);
+    if (held !== pageSize) refuse(held, pageSize);
+    if (register) {
+      this.#load(register);
+      this.#exports.crc(INPUT, FRAME_HEAD_BYTES);
+      this.#exports.crc(OUTPUT, pageSize);
+      this.#store(register);
+    }
+    return this.#bytes.slice(OUTPUT, OUTPUT + pageSize);
+  }
+
+  #load({ high, low }: Register): void {
+    this.#register[0] = low;
+    this.#register[1] = high;
+  }
+
+  #store(register: Register): void {
+    register.low = this.#register[0];
+    register.high = this.#register[1];
+  }
+}
+
+let installed: Kernel | undefined;
+
+/** Puts the kernel in place for the whole program. */
+export function installKernel(module: WebAssembly.Module): void {
+  installed = new Kernel(module);
+}
+
+/** The kernel, where there is one. */
+export function installedKernel(): Kernel | undefined {
+  return installed;
+}
+
+/** In the words of `decodeLz4Block`. */
+function refuse(held: number, pageSize: number): never {
+  const what =
+    FAULTS[held] ??
+    (held === -2
+      ? `it holds more than ${pageSize} bytes`
+      : `it holds ${held} bytes, not ${pageSize}`);
+  throw new ReplicaError("CORRUPT_PAGE", `the LZ4 block is damaged: ${what}`);
+}

@@ -1,0 +1,334 @@
+;; The codec's hot loops: LZ4 blocks, strictly, and CRC-64/ISO, alone and together over whole page
+;; frames. What they do is what lz4-block.ts and checksum.ts do, which are the fallback and, in the tests,
+;; the judge of this.
+;;
+;; Nothing comes in but through the one memory, and it never grows. Its layout:
+;;      0 ..   8191   the encoder's hash table: 4,096 places of two bytes
+;;   8192 ..   8199   the CRC's register
+;;   8448 ..  74559   what is read: a page to encode, a frame to decode (at most 65,819 bytes)
+;;  74560 .. 196607   what is written: a frame (at most 65,819 bytes) or a page
+;; Copies are done 16 bytes at a time and may write beyond what was asked for; behind each of the two areas
+;; there is room for that. The decoder checks every length against the areas' real ends before it copies, so no
+;; input, however damaged, reaches beyond them.
+(module
+  (memory (export "memory") 3 3)
+
+  ;; ---- CRC-64/ISO -----------------------------------------------------------------------------------
+
+  ;; u * x^64, reduced. With the register reflected, a shift to the right multiplies, and what
+  ;; leaves on the right comes back times x^4 + x^3 + x + 1.
+  (func $fold (param $u i64) (result i64)
+    (local.set $u
+      (i64.xor
+        (i64.xor (local.get $u) (i64.shl (local.get $u) (i64.const 63)))
+        (i64.xor (i64.shl (local.get $u) (i64.const 61)) (i64.shl (local.get $u) (i64.const 60)))))
+    (i64.xor
+      (i64.xor (local.get $u) (i64.shr_u (local.get $u) (i64.const 1)))
+      (i64.xor (i64.shr_u (local.get $u) (i64.const 3)) (i64.shr_u (local.get $u) (i64.const 4)))))
+
+  ;; u * x^256, reduced, two words at a time: x^256 is x^16 + x^12 + x^4 + 1.
+  (func $leap (param $u v128) (result v128)
+    (local $over v128)
+    (local.set $over
+      (v128.xor
+        (i64x2.shl (local.get $u) (i32.const 60))
+        (v128.xor (i64x2.shl (local.get $u) (i32.const 52)) (i64x2.shl (local.get $u) (i32.const 48)))))
+    (local.set $u
+      (v128.xor
+        (v128.xor (local.get $u) (i64x2.shr_u (local.get $u) (i32.const 4)))
+        (v128.xor (i64x2.shr_u (local.get $u) (i32.const 12)) (i64x2.shr_u (local.get $u) (i32.const 16)))))
+    (v128.xor
+      (v128.xor (local.get $u) (local.get $over))
+      (v128.xor
+        (i64x2.shr_u (local.get $over) (i32.const 1))
+        (v128.xor (i64x2.shr_u (local.get $over) (i32.const 3)) (i64x2.shr_u (local.get $over) (i32.const 4))))))
+
+  ;; Goes on with `length` bytes at `from`. Four words side by side, each of which leaps over the three others, are
+  ;; several times as fast as one after the other; at the end they are folded into one.
+  (func $crc (export "crc") (param $from i32) (param $length i32)
+    (local $end i32)
+    (local $register i64)
+    (local $u i64)
+    (local $first v128)
+    (local $second v128)
+    (local.set $end (i32.add (local.get $from) (local.get $length)))
+    (local.set $register (i64.load (i32.const 8192)))
+    (if (i32.ge_u (local.get $length) (i32.const 64)) (then
+      (local.set $first
+        (v128.xor
+          (v128.load (local.get $from))
+          (i64x2.replace_lane 0 (v128.const i64x2 0 0) (local.get $register))))
+      (local.set $second (v128.load offset=16 (local.get $from)))
+      (local.set $from (i32.add (local.get $from) (i32.const 32)))
+      (loop $next
+        (local.set $first (v128.xor (call $leap (local.get $first)) (v128.load (local.get $from))))
+        (local.set $second (v128.xor (call $leap (local.get $second)) (v128.load offset=16 (local.get $from))))
+        (local.set $from (i32.add (local.get $from) (i32.const 32)))
+        (br_if $next (i32.le_u (i32.add (local.get $from) (i32.const 32)) (local.get $end))))
+      (local.set $register (call $fold (i64x2.extract_lane 0 (local.get $first))))
+      (local.set $register
+        (call $fold (i64.xor (local.get $register) (i64x2.extract_lane 1 (local.get $first)))))
+      (local.set $register
+        (call $fold (i64.xor (local.get $register) (i64x2.extract_lane 0 (local.get $second)))))
+      (local.set $register
+        (call $fold (i64.xor (local.get $register) (i64x2.extract_lane 1 (local.get $second)))))))
+    (block $wordsDone (loop $word
+      (br_if $wordsDone (i32.gt_u (i32.add (local.get $from) (i32.const 8)) (local.get $end)))
+      (local.set $register (call $fold (i64.xor (local.get $register) (i64.load (local.get $from)))))
+      (local.set $from (i32.add (local.get $from) (i32.const 8)))
+      (br $word)))
+    (block $bytesDone (loop $byte
+      (br_if $bytesDone (i32.ge_u (local.get $from) (local.get $end)))
+      (local.set $u
+        (i64.shl (i64.xor (local.get $register) (i64.load8_u (local.get $from))) (i64.const 56)))
+      (local.set $register
+        (i64.xor
+          (i64.xor (i64.shr_u (local.get $register) (i64.const 8)) (local.get $u))
+          (i64.xor
+            (i64.shr_u (local.get $u) (i64.const 1))
+            (i64.xor (i64.shr_u (local.get $u) (i64.const 3)) (i64.shr_u (local.get $u) (i64.const 4))))))
+      (local.set $from (i32.add (local.get $from) (i32.const 1)))
+      (br $byte)))
+    (i64.store (i32.const 8192) (local.get $register)))
+
+  ;; ---- LZ4, encoding ------------------------------------------------------------------------------------
+
+  ;; Where in the hash table a sequence of four bytes has its place.
+  (func $place (param $sequence i32) (result i32)
+    (i32.shl
+      (i32.shr_u (i32.mul (local.get $sequence) (i32.const 0x9E3779B1)) (i32.const 20))
+      (i32.const 1)))
+
+  ;; Writes what is left of a length whose first 15 are in the token; returns the place behind it.
+  (func $writeLength (param $to i32) (param $rest i32) (result i32)
+    (block $done (loop $next
+      (br_if $done (i32.lt_u (local.get $rest) (i32.const 255)))
+      (i32.store8 (local.get $to) (i32.const 255))
+      (local.set $to (i32.add (local.get $to) (i32.const 1)))
+      (local.set $rest (i32.sub (local.get $rest) (i32.const 255)))
+      (br $next)))
+    (i32.store8 (local.get $to) (local.get $rest))
+    (i32.add (local.get $to) (i32.const 1)))
+
+  ;; Writes a token with its literals; the match length is still to be put into the token. Returns the
+  ;; place behind the literals.
+  (func $writeLiterals (param $token i32) (param $from i32) (param $count i32) (result i32)
+    (local $to i32)
+    (local.set $to (i32.add (local.get $token) (i32.const 1)))
+    (if (i32.lt_u (local.get $count) (i32.const 15))
+      (then (i32.store8 (local.get $token) (i32.shl (local.get $count) (i32.const 4))))
+      (else
+        (i32.store8 (local.get $token) (i32.const 0xf0))
+        (local.set $to (call $writeLength (local.get $to) (i32.sub (local.get $count) (i32.const 15))))))
+    (if (i32.le_u (local.get $count) (i32.const 32))
+      (then
+        (v128.store (local.get $to) (v128.load (local.get $from)))
+        (v128.store offset=16 (local.get $to) (v128.load offset=16 (local.get $from))))
+      (else (memory.copy (local.get $to) (local.get $from) (local.get $count))))
+    (i32.add (local.get $to) (local.get $count)))
+
+  ;; Where the bytes from `at` on stop to be those at `match` and behind; `limit` at the latest.
+  (func $extend (param $at i32) (param $match i32) (param $limit i32) (result i32)
+    (local $differing i64)
+    (block $tail (loop $words
+      (br_if $tail (i32.gt_u (i32.add (local.get $at) (i32.const 8)) (local.get $limit)))
+      (local.set $differing (i64.xor (i64.load (local.get $at)) (i64.load (local.get $match))))
+      (if (i64.ne (local.get $differing) (i64.const 0)) (then
+        (return (i32.add
+          (local.get $at)
+          (i32.wrap_i64 (i64.shr_u (i64.ctz (local.get $differing)) (i64.const 3)))))))
+      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (local.set $match (i32.add (local.get $match) (i32.const 8)))
+      (br $words)))
+    (block $done (loop $bytes
+      (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
+      (br_if $done (i32.ne (i32.load8_u (local.get $at)) (i32.load8_u (local.get $match))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $match (i32.add (local.get $match) (i32.const 1)))
+      (br $bytes)))
+    (local.get $at))
+
+  ;; Encodes `size` bytes, at most 65,536, at `from` as one block at `to`; returns the place behind it.
+  (func $encode (param $from i32) (param $size i32) (param $to i32) (result i32)
+    (local $matchStartEnd i32)
+    (local $matchEnd i32)
+    (local $anchor i32)
+    (local $at i32)
+    (local $sequence i32)
+    (local $slot i32)
+    (local $match i32)
+    (local $end i32)
+    (local $misses i32)
+    (local $token i32)
+    (local $length i32)
+    (local.set $anchor (local.get $from))
+    ;; A block's last match starts twelve bytes before its end or sooner, and its last five bytes are literals.
+    (if (i32.gt_u (local.get $size) (i32.const 12)) (then
+      (local.set $matchStartEnd (i32.add (local.get $from) (i32.sub (local.get $size) (i32.const 12))))
+      (local.set $matchEnd (i32.add (local.get $from) (i32.sub (local.get $size) (i32.const 5))))
+      (local.set $at (i32.add (local.get $from) (i32.const 1)))
+      (local.set $misses (i32.const 64))
+      (memory.fill (i32.const 0) (i32.const 0) (i32.const 8192))
+      (block $done (loop $next
+        (br_if $done (i32.gt_u (local.get $at) (local.get $matchStartEnd)))
+        (local.set $sequence (i32.load (local.get $at)))
+        (local.set $slot (call $place (local.get $sequence)))
+        (local.set $match (i32.add (local.get $from) (i32.load16_u (local.get $slot))))
+        (i32.store16 (local.get $slot) (i32.sub (local.get $at) (local.get $from)))
+        (if (i32.ne (i32.load (local.get $match)) (local.get $sequence)) (then
+          ;; Bounded: each pass moves on by at least one byte, and by more where nothing compresses.
+          (local.set $at (i32.add (local.get $at) (i32.shr_u (local.get $misses) (i32.const 6))))
+          (local.set $misses (i32.add (local.get $misses) (i32.const 1)))
+          (br $next)))
+        (local.set $misses (i32.const 64))
+        (local.set $end
+          (call $extend
+            (i32.add (local.get $at) (i32.const 4))
+            (i32.add (local.get $match) (i32.const 4))
+            (local.get $matchEnd)))
+        (block $begun (loop $back
+          (br_if $begun (i32.le_u (local.get $at) (local.get $anchor)))
+          (br_if $begun (i32.le_u (local.get $match) (local.get $from)))
+          (br_if $begun (i32.ne
+            (i32.load8_u (i32.sub (local.get $at) (i32.const 1)))
+            (i32.load8_u (i32.sub (local.get $match) (i32.const 1)))))
+          (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+          (local.set $match (i32.sub (local.get $match) (i32.const 1)))
+          (br $back)))
+        (local.set $token (local.get $to))
+        (local.set $to
+          (call $writeLiterals
+            (local.get $token) (local.get $anchor) (i32.sub (local.get $at) (local.get $anchor))))
+        (i32.store16 (local.get $to) (i32.sub (local.get $at) (local.get $match)))
+        (local.set $to (i32.add (local.get $to) (i32.const 2)))
+        (local.set $length (i32.sub (i32.sub (local.get $end) (local.get $at)) (i32.const 4)))
+        (if (i32.lt_u (local.get $length) (i32.const 15))
+          (then
+            (i32.store8 (local.get $token) (i32.or (i32.load8_u (local.get $token)) (local.get $length))))
+          (else
+            (i32.store8 (local.get $token) (i32.or (i32.load8_u (local.get $token)) (i32.const 15)))
+            (local.set $to
+              (call $writeLength (local.get $to) (i32.sub (local.get $length) (i32.const 15))))))
+        (local.set $anchor (local.get $end))
+        (local.set $at (local.get $end))
+        (br_if $done (i32.gt_u (local.get $at) (local.get $matchStartEnd)))
+        (i32.store16
+          (call $place (i32.load (i32.sub (local.get $at) (i32.const 2))))
+          (i32.sub (i32.sub (local.get $at) (i32.const 2)) (local.get $from)))
+        (br $next)))))
+    (call $writeLiterals
+      (local.get $to)
+      (local.get $anchor)
+      (i32.sub (i32.add (local.get $from) (local.get $size)) (local.get $anchor))))
+
+  ;; ---- LZ4, decoding ------------------------------------------------------------------------------------
+
+  ;; Decodes the block of `size` bytes at `from` into `room` bytes at `to`. Returns how many it held, or why it
+  ;; is damaged: -1 it ends too early, -2 it holds more, -3 a distance is 0, -4 a match reaches back too far.
+  (func $decode (param $from i32) (param $size i32) (param $to i32) (param $room i32) (result i32)
+    (local $start i32)
+    (local $blockEnd i32)
+    (local $roomEnd i32)
+    (local $token i32)
+    (local $length i32)
+    (local $more i32)
+    (local $distance i32)
+    (local $match i32)
+    (local $end i32)
+    (local.set $start (local.get $to))
+    (local.set $blockEnd (i32.add (local.get $from) (local.get $size)))
+    (local.set $roomEnd (i32.add (local.get $to) (local.get $room)))
+    (block $early
+      ;; Bounded: every pass reads a token.
+      (loop $sequence
+        (br_if $early (i32.ge_u (local.get $from) (local.get $blockEnd)))
+        (local.set $token (i32.load8_u (local.get $from)))
+        (local.set $from (i32.add (local.get $from) (i32.const 1)))
+        (local.set $length (i32.shr_u (local.get $token) (i32.const 4)))
+        (if (i32.eq (local.get $length) (i32.const 15)) (then (loop $literals
+          (br_if $early (i32.ge_u (local.get $from) (local.get $blockEnd)))
+          (local.set $more (i32.load8_u (local.get $from)))
+          (local.set $from (i32.add (local.get $from) (i32.const 1)))
+          (local.set $length (i32.add (local.get $length) (local.get $more)))
+          (br_if $literals (i32.eq (local.get $more) (i32.const 255))))))
+        (br_if $early (i32.gt_u (i32.add (local.get $from) (local.get $length)) (local.get $blockEnd)))
+        (if (i32.gt_u (i32.add (local.get $to) (local.get $length)) (local.get $roomEnd))
+          (then (return (i32.const -2))))
+        (if (i32.le_u (local.get $length) (i32.const 32))
+          (then
+            (v128.store (local.get $to) (v128.load (local.get $from)))
+            (v128.store offset=16 (local.get $to) (v128.load offset=16 (local.get $from))))
+          (else (memory.copy (local.get $to) (local.get $from) (local.get $length))))
+        (local.set $from (i32.add (local.get $from) (local.get $length)))
+        (local.set $to (i32.add (local.get $to) (local.get $length)))
+        (if (i32.eq (local.get $from) (local.get $blockEnd))
+          (then (return (i32.sub (local.get $to) (local.get $start)))))
+        (br_if $early (i32.gt_u (i32.add (local.get $from) (i32.const 2)) (local.get $blockEnd)))
+        (local.set $distance (i32.load16_u (local.get $from)))
+        (local.set $from (i32.add (local.get $from) (i32.const 2)))
+        (if (i32.eqz (local.get $distance)) (then (return (i32.const -3))))
+        (local.set $match (i32.sub (local.get $to) (local.get $distance)))
+        (if (i32.lt_u (local.get $match) (local.get $start)) (then (return (i32.const -4))))
+        (local.set $length (i32.and (local.get $token) (i32.const 15)))
+        (if (i32.eq (local.get $length) (i32.const 15)) (then (loop $matched
+          (br_if $early (i32.ge_u (local.get $from) (local.get $blockEnd)))
+          (local.set $more (i32.load8_u (local.get $from)))
+          (local.set $from (i32.add (local.get $from) (i32.const 1)))
+          (local.set $length (i32.add (local.get $length) (local.get $more)))
+          (br_if $matched (i32.eq (local.get $more) (i32.const 255))))))
+        (local.set $end (i32.add (i32.add (local.get $to) (local.get $length)) (i32.const 4)))
+        (if (i32.gt_u (local.get $end) (local.get $roomEnd)) (then (return (i32.const -2))))
+        (if (i32.ge_u (local.get $distance) (i32.const 16))
+          (then (loop $wide
+            (v128.store (local.get $to) (v128.load (local.get $match)))
+            (local.set $to (i32.add (local.get $to) (i32.const 16)))
+            (local.set $match (i32.add (local.get $match) (i32.const 16)))
+            (br_if $wide (i32.lt_u (local.get $to) (local.get $end)))))
+          (else (if (i32.eq (local.get $distance) (i32.const 1))
+            (then
+              (memory.fill
+                (local.get $to)
+                (i32.load8_u (local.get $match))
+                (i32.sub (local.get $end) (local.get $to))))
+            (else (if (i32.ge_u (local.get $distance) (i32.const 8))
+              (then (loop $words
+                (i64.store (local.get $to) (i64.load (local.get $match)))
+                (local.set $to (i32.add (local.get $to) (i32.const 8)))
+                (local.set $match (i32.add (local.get $match) (i32.const 8)))
+                (br_if $words (i32.lt_u (local.get $to) (local.get $end)))))
+              ;; Byte by byte, for the match overlaps what it writes.
+              (else (loop $bytes
+                (i32.store8 (local.get $to) (i32.load8_u (local.get $match)))
+                (local.set $to (i32.add (local.get $to) (i32.const 1)))
+                (local.set $match (i32.add (local.get $match) (i32.const 1)))
+                (br_if $bytes (i32.lt_u (local.get $to) (local.get $end))))))))))
+        (local.set $to (local.get $end))
+        (br $sequence)))
+    (i32.const -1))
+
+  ;; ---- page frames --------------------------------------------------------------------------------------
+
+  ;; Writes 32 bits, the highest byte first.
+  (func $writeWord (param $to i32) (param $word i32)
+    (i32.store
+      (local.get $to)
+      (i32.or
+        (i32.rotl (i32.and (local.get $word) (i32.const 0x00ff00ff)) (i32.const 24))
+        (i32.rotl (i32.and (local.get $word) (i32.const 0xff00ff00)) (i32.const 8)))))
+
+  ;; Encodes the page of `size` bytes that was put in as a whole frame: page number, flags, the block's size, block. The
+  ;; register goes on with the frame's first ten bytes and the page. Returns the frame's length.
+  (func (export "encodeFrame") (param $pgno i32) (param $size i32) (result i32)
+    (local $end i32)
+    (local.set $end (call $encode (i32.const 8448) (local.get $size) (i32.const 74570)))
+    (call $writeWord (i32.const 74560) (local.get $pgno))
+    (i32.store16 (i32.const 74564) (i32.const 0x0100))
+    (call $writeWord (i32.const 74566) (i32.sub (local.get $end) (i32.const 74570)))
+    (call $crc (i32.const 74560) (i32.const 10))
+    (call $crc (i32.const 8448) (local.get $size))
+    (i32.sub (local.get $end) (i32.const 74560)))
+
+  ;; Decodes the block in the frame of `length` bytes that was put in, into `room` bytes, as `$decode` does.
+  (func (export "decodeFrame") (param $length i32) (param $room i32) (result i32)
+    (call $decode
+      (i32.const 8458) (i32.sub (local.get $length) (i32.const 10)) (i32.const 74560) (local.get $room))))

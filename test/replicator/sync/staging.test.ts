@@ -1,0 +1,25 @@
+import { rmSync } from "node:fs";
+import { expect, it } from "vitest";
+import { isSameFile } from "../../../replicator/sync/reconcile.ts";
+import { Staging } from "../../../replicator/sync/staging.ts";
+import { formatLtxKey } from "../../../shared/replica/ltx-key.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { txid } from "../../support/replica-fixtures.ts";
+import { createLiveDatabase } from "../../support/live-database.ts";
+
+it("holds no TXID when somebody removes the directory, at whatever moment", async () => {
+  using database = createLiveDatabase();
+  const staging = await Staging.open(database.path);
+  rmSync(staging.folder, { recursive: true });
+  expect(await staging.txids()).toEqual([]);
+});
+
+it("does not hold the store's file any more when somebody removed it after it was listed", async () => {
+  using database = createLiveDatabase();
+  const staging = await Staging.open(database.path);
+  const place = { path: "app", layout: "s3" } as const;
+  const replica = { store: new MemoryStore(), ...place };
+  const key = formatLtxKey(place, { level: 0, minTxid: txid(1), maxTxid: txid(1) });
+  await replica.store.put(key, new Uint8Array(200));
+  expect(await isSameFile(replica, staging, txid(1), undefined)).toBe(false);
+});

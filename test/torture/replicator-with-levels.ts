@@ -1,0 +1,38 @@
+/**
+ * Replicates as `eddy replicate --json` does, but for what the command line cannot be asked for: levels that
+ * are written within moments. Over IPC it answers `sync` when all that is committed then is in the store.
+ * Usage: `replicator-with-levels.ts DATABASE URL SYNC_INTERVAL_MS L1_MS L2_MS L3_MS`.
+ */
+import { openReplica } from "../../replicator/storage/open-store.ts";
+import { Replication } from "../../replicator/sync/sync-loop.ts";
+import { exitCodeOf } from "../../replicator/exit-code.ts";
+import { formatTxid } from "../../shared/ltx/txid.ts";
+import type { SyncAnswer } from "./replicator.ts";
+
+const [databasePath = "", url = "", ...intervals] = process.argv.slice(2);
+const [syncIntervalMs, ...levelIntervalsMs] = intervals.map(Number);
+const stop = new AbortController();
+process.on("SIGTERM", () => stop.abort());
+
+try {
+  const replication = await Replication.start({
+    databasePath,
+    replica: openReplica(url, { env: process.env, writing: true }),
+    onEvent: (event) => console.log(JSON.stringify(event)),
+    syncIntervalMs,
+    levelIntervalsMs,
+  });
+  process.on("message", ({ sync }: { sync: number }) => {
+    const answer = (txid: string | undefined) =>
+      process.send?.({ sync, txid } satisfies SyncAnswer, () => undefined);
+    replication.sync(stop.signal).then(
+      (txid) => answer(txid === undefined ? undefined : formatTxid(txid)),
+      () => answer(undefined),
+    );
+  });
+  await replication.run(stop.signal);
+  process.exit(0);
+} catch (error) {
+  console.error(error);
+  process.exit(exitCodeOf(error));
+}

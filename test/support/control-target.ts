@@ -8,7 +8,8 @@ import type {
 } from "../../replicator/control/controlled-database.ts";
 import { openReplica } from "../../replicator/storage/open-store.ts";
 import type { ReplicationEvent } from "../../replicator/sync/events.ts";
-import { Replication, type ReplicationState } from "../../replicator/sync/replication-options.ts";
+import type { ReplicationState } from "../../replicator/sync/replication-options.ts";
+import { Replication } from "../../replicator/sync/sync-loop.ts";
 import { ReplicaError } from "../../shared/errors.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 

@@ -14,6 +14,7 @@ import { promisify } from "node:util";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { PassiveCheckpointer, type CheckpointResult } from "./passive-checkpointer.ts";
 import { PageRuns } from "./page-runs.ts";
+import { beginReading, countFrames } from "./read-transaction.ts";
 import { refuseOldSqlite } from "./sqlite-version.ts";
 import { switchToWal } from "./switch-to-wal.ts";
 import { readAt } from "../files/read-at.ts";
@@ -259,16 +260,6 @@ function describe<Result>(path: string, run: () => Result): Result {
     if (!isReplicaError(cause, "SOURCE_INVALID")) throw cause;
     throw new ReplicaError("SOURCE_INVALID", `${path}: ${cause.message}`, { cause });
   }
-}
-
-function beginReading(connection: DatabaseSync): void {
-  connection.exec("BEGIN");
-  connection.prepare("SELECT 1 FROM sqlite_schema").get();
-}
-
-/** What SQLite itself says. */
-function countFrames(connection: DatabaseSync): number {
-  return Number(connection.prepare("PRAGMA wal_checkpoint(NOOP)").get()?.["log"]);
 }
 
 function connect(path: string, timeout = BUSY_TIMEOUT_MS): DatabaseSync {

@@ -7,7 +7,7 @@ import { txid } from "../../support/replica-fixtures.ts";
 /** A gibibyte and a little, of which no page is held. */
 function hugeDatabase(pageSize: number): SourceDatabase {
   const page = new Uint8Array(8);
-  return { pageSize, readPage: () => page } as unknown as SourceDatabase;
+  return { pageSize, pageRuns: () => ({ read: () => page }) } as unknown as SourceDatabase;
 }
 
 describe("snapshotLtx", () => {

@@ -13,7 +13,8 @@ it("a log that was begun anew in a long file is captured as far as it goes, howe
   const app = new DatabaseSync(databasePath);
   app.exec("PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a)");
   let isBusy = false;
-  let [staged, checkpoints] = [0, 0];
+  let staged = 0;
+  const checkpointed = Promise.withResolvers<void>();
   const replication = await Replication.start({
     databasePath,
     replica: replicaIn(new MemoryStore()),
@@ -26,17 +27,14 @@ it("a log that was begun anew in a long file is captured as far as it goes, howe
     },
     onEvent: ({ event }) => {
       if (event === "staged") staged++;
-      if (event === "checkpointed") checkpoints++;
+      if (event === "checkpointed") checkpointed.resolve();
     },
   });
   const stop = new AbortController();
   const running = replication.run(stop.signal);
   // Long enough to be checkpointed; the next commit begins the log anew, in a file as long as before.
-  for (let row = 0; checkpoints === 0; row++) {
-    expect(row).toBeLessThan(100);
-    app.exec("INSERT INTO t VALUES (randomblob(100000))");
-    await replication.sync(stop.signal);
-  }
+  for (let row = 0; row < 60; row++) app.exec("INSERT INTO t VALUES (randomblob(100000))");
+  await checkpointed.promise;
   app.exec("INSERT INTO t VALUES (0)");
   await replication.sync(stop.signal);
   expect(statSync(`${databasePath}-wal`).size).toBeGreaterThan(4_000_000);

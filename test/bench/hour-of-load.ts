@@ -3,6 +3,8 @@
  * defaults divided by 60 and an hour passed in a minute. The lease keeps its own time and is added by
  * arithmetic.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +51,7 @@ async function measure({ name, everyMs }: Load): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "eddy-bench-"));
   const databasePath = join(folder, "app.db");
   const database = new DatabaseSync(databasePath);
-  database.exec("PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY, body)");
+  database.exec("PRAGMA journal_mode = wal; CREATE TABLE beats (id INTEGER PRIMARY KEY, body)");
   const store = countingStore(new MemoryStore());
   const replication = await Replication.start({
     databasePath,
@@ -69,7 +71,7 @@ async function measure({ name, everyMs }: Load): Promise<string[]> {
     await replication.sync(stop.signal);
     store.reset();
     const from = replication.state.txid ?? 0n;
-    await write(database, everyMs);
+    await write(databasePath, everyMs);
     const files = Number((replication.state.txid ?? 0n) - from);
     return row(name, files, store, everyMs !== undefined && everyMs < 15_000);
   } finally {
@@ -81,19 +83,16 @@ async function measure({ name, everyMs }: Load): Promise<string[]> {
   }
 }
 
-/** Commits at its rhythm for an hour. */
-async function write(database: DatabaseSync, everyMs: number | undefined): Promise<void> {
-  const insert = database.prepare("INSERT INTO t (body) VALUES (randomblob(300))");
+/** Commits at its rhythm for an hour, as a process of its own: it must be able to wait for a lock. */
+async function write(path: string, everyMs: number | undefined): Promise<void> {
   if (everyMs === undefined) {
     await delay(HOUR_MS);
     return;
   }
-  const startMs = performance.now();
-  for (let count = 0; performance.now() - startMs < HOUR_MS; count++) {
-    insert.run();
-    const nextMs = startMs + ((count + 1) * everyMs) / FACTOR;
-    await delay(Math.max(0, nextMs - performance.now()));
-  }
+  const count = Math.round((HOUR_MS * FACTOR) / everyMs);
+  const args = ["test/bench/beat-writer.ts", path, String(count), String(everyMs / FACTOR)];
+  const writer = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+  await once(writer, "exit");
 }
 
 function row(name: string, files: number, store: CountingStore, isLeased: boolean): string[] {

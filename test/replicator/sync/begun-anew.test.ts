@@ -35,6 +35,8 @@ it("a log that was begun anew in a long file is captured as far as it goes, howe
   // Long enough to be checkpointed; the next commit begins the log anew, in a file as long as before.
   for (let row = 0; row < 60; row++) app.exec("INSERT INTO t VALUES (randomblob(100000))");
   await checkpointed.promise;
+  // It is told under the write lock, which is free again when this is answered.
+  await replication.sync(stop.signal);
   app.exec("INSERT INTO t VALUES (0)");
   await replication.sync(stop.signal);
   expect(statSync(`${databasePath}-wal`).size).toBeGreaterThan(4_000_000);

@@ -20,8 +20,8 @@ export function addDatabases(program: Command): void {
 }
 
 /** `eddy databases`: the databases that `replicate` with the same file would start with. */
-function databasesCommand(flags: DatabasesFlags): void {
-  const config = configOf({ database: undefined, url: undefined }, flags, process.env);
+async function databasesCommand(flags: DatabasesFlags): Promise<void> {
+  const config = await configOf({ database: undefined, url: undefined }, flags, process.env);
   for (const notice of config.notices) printNotice(notice);
   const databases = configuredDatabases(config);
   if (flags.json) printJson(databases.map(describe));

@@ -4,15 +4,14 @@ import {
   type ConfigFlags,
   type OverrideFlags,
 } from "../config/command-line.ts";
-import type { Config, LogLevel } from "../config/config.ts";
-import { LOG_LEVELS } from "../config/read-config.ts";
+import { LOG_LEVELS, type Config, type LogLevel } from "../config/config.ts";
 import { startServices } from "../control/services.ts";
 import type { Beat } from "../control/heartbeat.ts";
 import { withCommand } from "../exec/with-command.ts";
 import { Fleet, type FleetOptions } from "../fleet/fleet.ts";
 import { printEvent } from "./print-event.ts";
 import { messageOf, type FleetDatabase } from "../fleet/fleet-database.ts";
-import { Metrics } from "../metrics/metrics.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { openLog, type Log } from "../terminal/log.ts";
 import { printJson, usageError } from "../terminal/output.ts";
@@ -94,7 +93,7 @@ async function replicateCommand(
   flags: ReplicateFlags,
   signal: AbortSignal,
 ): Promise<void> {
-  const config = override(configOf(named, flags, process.env), flags);
+  const config = override(await configOf(named, flags, process.env), flags);
   if (flags.once && config.exec !== undefined) {
     throw usageError(
       "--once and a command to execute exclude each other: leave one of the two out",
@@ -110,11 +109,7 @@ async function replicateCommand(
   const { exec } = config;
   // Once a command runs, it is not ended for what may pass; before that it is not begun.
   let isRunning = false;
-  const metrics = new Metrics({
-    databases: () => fleet.databases(),
-    now: () => performance.now(),
-  });
-  const isMetered = config.metricsAddress !== undefined;
+  const metrics = await metricsOf(config, () => fleet.databases());
   const { onEvent, ...told } = reporting(log, { asJson: flags.json ?? false, isFromFile });
   const fleet: Fleet = new Fleet({
     config,
@@ -123,9 +118,9 @@ async function replicateCommand(
     // A command that is executed may be the one that makes it.
     waitsForFiles: isFromFile || exec !== undefined,
     ...told,
-    ...(isMetered && { meter: (replica, path) => metrics.meter(replica, path) }),
+    meter: metrics && ((replica, path) => metrics.meter(replica, path)),
     onEvent(database, event) {
-      if (isMetered) metrics.observe(event, database.path);
+      metrics?.observe(event, database.path);
       onEvent(database, event);
     },
   });
@@ -142,6 +137,16 @@ async function replicateCommand(
       begin();
     });
   });
+}
+
+/** Undefined where nobody is to see them: what counts them takes 20 MB of memory. */
+async function metricsOf(
+  { metricsAddress }: Config,
+  databases: () => readonly FleetDatabase[],
+): Promise<Metrics | undefined> {
+  if (metricsAddress === undefined) return undefined;
+  const { Metrics: Counted } = await import("../metrics/metrics.ts");
+  return new Counted({ databases, now: () => performance.now() });
 }
 
 /** @throws {ReplicaError} `BAD_CONFIG` when there is nothing to do, nor ever will be. */

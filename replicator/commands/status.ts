@@ -73,13 +73,17 @@ async function statusCommand(
   signal: AbortSignal,
 ): Promise<void> {
   const reports: StatusReport[] = [];
-  for (const subject of subjectsOf(databases, flags)) reports.push(await report(subject, signal));
+  for (const subject of await subjectsOf(databases, flags))
+    reports.push(await report(subject, signal));
   if (flags.json) return printJson(reports.map(toJson));
   printTable(reports);
 }
 
 /** The databases that are named, or those of the configuration file. */
-function subjectsOf(names: readonly string[], flags: StatusFlags): readonly StatusSubject[] {
+async function subjectsOf(
+  names: readonly string[],
+  flags: StatusFlags,
+): Promise<readonly StatusSubject[]> {
   const { replica: url, syncInterval } = flags;
   if (url !== undefined && names.length !== 1) {
     throw usageError("--replica is of one database: name one");
@@ -92,7 +96,7 @@ function subjectsOf(names: readonly string[], flags: StatusFlags): readonly Stat
     const syncIntervalMs = asked ?? SYNC_INTERVAL_MS;
     return names.map((path) => ({ path: absolute(path), replica: named, syncIntervalMs }));
   }
-  const config = configOf({ database: undefined, url: undefined }, flags, process.env);
+  const config = await configOf({ database: undefined, url: undefined }, flags, process.env);
   for (const notice of config.notices) printNotice(notice);
   return chosen(configuredDatabases(config), names).map((database) => ({
     path: database.path,

@@ -2,11 +2,9 @@
 import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import { ReplicaError } from "../../shared/errors.ts";
 import type { Environment } from "../../shared/storage/store-url.ts";
-import type { Config } from "./config.ts";
+import { UNCONFIGURED, type Config } from "./config.ts";
 import { parseDuration } from "./duration.ts";
-import { loadConfig } from "./load-config.ts";
 import { localPath } from "./local-path.ts";
-import { readConfig } from "./read-config.ts";
 import { identityOf, replicaOfUrl } from "./replica-place.ts";
 
 /** Flags of commands that read the configuration file. */
@@ -30,12 +28,14 @@ export interface OverrideFlags {
  *
  * @throws {ReplicaError} `BAD_CONFIG`.
  */
-export function configOf(
+export async function configOf(
   { database, url }: { readonly database: string | undefined; readonly url: string | undefined },
   flags: ConfigFlags,
   env: Environment,
-): Config {
+): Promise<Config> {
   if (database === undefined) {
+    // Whoever has no file needs no YAML, which takes 13 MB of memory.
+    const { loadConfig } = await import("./load-config.ts");
     return loadConfig({ path: flags.config, env, expandEnvironment: flags.expandEnv });
   }
   if (url === undefined) {
@@ -44,12 +44,16 @@ export function configOf(
   if (flags.config !== undefined) {
     throw bad("a database with its URL and --config exclude each other: leave one of the two out");
   }
-  const { defaults, ...rest } = readConfig("", { name: "", env: {}, expandEnvironment: false });
   const replica = replicaOfUrl(url);
   // What is wrong with the URL is told before anything is begun.
   identityOf(replica, env);
-  const config = { ...defaults, path: localPath(database), replica, stagingFolder: undefined };
-  return { ...rest, defaults, databases: [config] };
+  const config = {
+    ...UNCONFIGURED.defaults,
+    path: localPath(database),
+    replica,
+    stagingFolder: undefined,
+  };
+  return { ...UNCONFIGURED, databases: [config] };
 }
 
 /** `config` with what the command line says in the place of what the file says. */

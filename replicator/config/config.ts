@@ -56,7 +56,9 @@ export interface FolderConfig extends DatabaseSettings {
     | undefined;
 }
 
-export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LoggingConfig {
   readonly level: LogLevel | undefined;
@@ -93,3 +95,27 @@ export interface Config {
   /** What whoever wrote the file should know: settings without effect, variables that are not set. */
   readonly notices: readonly string[];
 }
+
+/** What holds where nothing is configured. */
+export const UNCONFIGURED: Config = {
+  databases: [],
+  folders: [],
+  defaults: {
+    syncIntervalMs: undefined,
+    levelIntervalsMs: undefined,
+    snapshotIntervalMs: undefined,
+    snapshotRetentionMs: undefined,
+    l0RetentionMs: undefined,
+    retentionEnabled: undefined,
+    codec: undefined,
+    statusIntervalMs: undefined,
+    lease: undefined,
+    restoreIfMissing: false,
+  },
+  logging: { level: undefined, type: undefined, stderr: undefined },
+  metricsAddress: undefined,
+  socket: { isEnabled: false, path: "/var/run/litestream.sock", permissions: 0o600 },
+  heartbeat: undefined,
+  exec: undefined,
+  notices: [],
+};

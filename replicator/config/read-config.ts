@@ -1,11 +1,12 @@
 import type { Environment } from "../../shared/storage/store-url.ts";
-import type {
-  Config,
-  DatabaseSettings,
-  HeartbeatConfig,
-  LoggingConfig,
-  LogLevel,
-  SocketConfig,
+import {
+  LOG_LEVELS,
+  UNCONFIGURED,
+  type Config,
+  type DatabaseSettings,
+  type HeartbeatConfig,
+  type LoggingConfig,
+  type SocketConfig,
 } from "./config.ts";
 import { Expansion } from "./expand-variables.ts";
 import { TOP_KEYS } from "./key-tables.ts";
@@ -15,12 +16,8 @@ import { readSettings } from "./read-settings.ts";
 import { identityOf } from "./replica-place.ts";
 import { parseYaml, type Fields, type YamlNode } from "./yaml-node.ts";
 
-const SOCKET_PATH = "/var/run/litestream.sock";
-const SOCKET_PERMISSIONS = 0o600;
 const HEARTBEAT_INTERVAL_MS = 300_000;
 const HEARTBEAT_INTERVAL_MS_MIN = 60_000;
-
-export const LOG_LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warn", "error"];
 
 export interface ReadConfigOptions {
   /** How messages call the file. */
@@ -115,9 +112,11 @@ function readSocket(node: YamlNode | undefined): SocketConfig {
   }
   return {
     isEnabled: fields?.flag("enabled") ?? false,
-    path: localPath(fields?.text("path") ?? SOCKET_PATH),
+    path: localPath(fields?.text("path") ?? UNCONFIGURED.socket.path),
     permissions:
-      permissions === undefined ? SOCKET_PERMISSIONS : Number.parseInt(permissions.slice(-3), 8),
+      permissions === undefined
+        ? UNCONFIGURED.socket.permissions
+        : Number.parseInt(permissions.slice(-3), 8),
   };
 }
 

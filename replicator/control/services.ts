@@ -10,7 +10,8 @@ import { Heartbeat, type Beat } from "./heartbeat.ts";
 export interface ServicesOptions {
   readonly config: Pick<Config, "socket" | "metricsAddress" | "heartbeat">;
   readonly target: ControlTarget;
-  readonly metrics: Metrics;
+  /** Where there is an address for them. */
+  readonly metrics: Metrics | undefined;
   readonly onBeat: (beat: Beat) => void;
 }
 
@@ -32,7 +33,8 @@ export async function startServices({
     const options = { target, version: eddyVersion(), socketPath, permissions };
     started.use(await ControlServer.start(options));
   }
-  if (metricsAddress !== undefined) started.use(await MetricsServer.start(metricsAddress, metrics));
+  if (metricsAddress !== undefined && metrics)
+    started.use(await MetricsServer.start(metricsAddress, metrics));
   if (heartbeat) {
     started.use(Heartbeat.start({ ...heartbeat, databases: () => target.databases(), onBeat }));
   }

@@ -80,11 +80,11 @@ export class Replication {
 
   /**
    * Opens the database, takes its locks, and finds where to go on. Nothing is written to the store yet.
-   * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `BAD_CONFIG`, and what the store throws.
+   * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `LOCAL_FILE`, `BAD_CONFIG`, what the store throws.
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
-    const { syncIntervalMs = SYNC_INTERVAL_MS } = options;
+    const { syncIntervalMs = SYNC_INTERVAL_MS, signal } = options;
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
     const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
@@ -93,10 +93,11 @@ export class Replication {
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.
     const place = { replica, recordPath: staging.leaseRecordPath, now };
-    const lease = options.lease === false ? undefined : await Lease.look(place);
+    const lease = options.lease === false ? undefined : await Lease.look(place, signal);
     source.holdReadLock();
     const memory = await PageMemory.load(staging, source.pageSize);
-    const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
+    const here = { staging, source, signal };
+    const { txid, staged, pending, uploaded } = await reconcile(replica, here);
     memory.keepOnly(staged);
     const capture = new WalCapture({ ...options, source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { isReplicaError, ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import type { Slots } from "../../shared/replica/limit-requests.ts";
@@ -262,13 +262,10 @@ export class FleetDatabase implements ControlledDatabase {
   async #open(signal: AbortSignal): Promise<Replication> {
     const { config, replica } = this.#options;
     this.#status = "open";
-    // SQLite keeps the log beside the file that a link leads to.
-    const databasePath = existsSync(config.path) ? realpathSync(config.path) : config.path;
-    const file = statSync(databasePath, { throwIfNoEntry: false });
+    const file = statSync(config.path, { throwIfNoEntry: false });
     this.#inode = file && inodeOf(file);
     this.#replication = await Replication.start({
       ...replicationOptionsOf(config),
-      databasePath,
       replica,
       signal,
       onEvent: (event) => {

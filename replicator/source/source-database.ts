@@ -18,6 +18,7 @@ import { beginReading, countFrames } from "./read-transaction.ts";
 import { refuseOldSqlite } from "./sqlite-version.ts";
 import { switchToWal } from "./switch-to-wal.ts";
 import { readAt } from "../files/read-at.ts";
+import { realPath } from "../files/real-path.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
 import { readWalHeader } from "../wal/wal-reader.ts";
@@ -37,6 +38,7 @@ const LOCK_WAIT_MS = 500;
  * SQLite's own among them.
  */
 export class SourceDatabase {
+  /** Without links. */
   readonly path: string;
   readonly pageSize: number;
   /** The database was not in WAL mode before it was opened. */
@@ -70,9 +72,10 @@ export class SourceDatabase {
   /** @throws {ReplicaError} `SOURCE_INVALID` with the reason, `BAD_CONFIG` for an old SQLite. */
   static open(path: string): SourceDatabase {
     refuseOldSqlite();
-    const fd = openFile(path);
+    const file = realPath(path);
+    const fd = openFile(file);
     try {
-      return new SourceDatabase(path, fd);
+      return new SourceDatabase(file, fd);
     } catch (error) {
       closeSync(fd);
       throw error;

@@ -88,7 +88,7 @@ export class Replication {
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
     const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
-    const staging = await Staging.open(databasePath, options.stagingFolder);
+    const staging = await Staging.open(source.path, options.stagingFolder);
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { Option, type Command } from "commander";
 import { isReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
-import type { IntegrityCheck } from "../restore/check-integrity.ts";
+import { describeUnchecked, type IntegrityCheck } from "../restore/check-integrity.ts";
 import { PARALLELISM_DEFAULT } from "../restore/decode-files.ts";
 import {
   restoreDatabase,
@@ -120,12 +120,13 @@ function printResult(result: RestoreResult, context: ResultContext): void {
       size_bytes: result.sizeBytes,
       duration_ms: durationMs,
       integrity_check: integrityCheck,
+      unchecked_tables: result.unchecked,
     });
     return;
   }
   const coarse = result.exact ? "" : "; the replica is coarser than the moment you asked for";
   const size = `${megabytes(result.sizeBytes)} MB from ${result.files} LTX files`;
   printLine(
-    `restored ${output} at TXID ${txid}, ${timestamp}: ${size} in ${durationMs} ms${coarse}`,
+    `restored ${output} at TXID ${txid}, ${timestamp}: ${size} in ${durationMs} ms${coarse}${describeUnchecked(result.unchecked)}`,
   );
 }

@@ -79,6 +79,8 @@ async function downloadFile(file: LinkedFile, options: DownloadOptions): Promise
     await fetchRanges(file, partial, options);
     unchecked = check(partial, integrityCheck);
     throwIfAborted(signal);
+    // Once more: an application may have made its database meanwhile.
+    if (!options.force) refuseExisting(output);
     // SQLite would replay a log that belongs to the file which was here before.
     for (const suffix of SIDECARS) rmSync(output + suffix, { force: true });
     partial.publish(output);

@@ -122,6 +122,8 @@ async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<R
     await file.finish(commit);
     const unchecked = checkIntegrity(file.temporaryPath, options.integrityCheck);
     throwIfAborted(signal);
+    // Once more: an application may have made its database meanwhile.
+    if (!options.force) refuseExisting(options.output);
     // SQLite would replay a log that belongs to the file which was here before.
     for (const suffix of SIDECARS) rmSync(options.output + suffix, { force: true });
     options.onFinished?.(state);

@@ -68,7 +68,8 @@ async function restoreCommand(
   const open = () => openReplica(url, { env: process.env, writing: false, signal });
   if (flags.dryRun && !isLink) return await printPlan(open(), url, flags, signal);
   const { output } = flags;
-  if (output === undefined) throw usageError("where to? Name the file with -o PATH");
+  // An empty one comes of a variable that is not set.
+  if (!output) throw usageError("where to? Name the file with -o PATH");
   if (flags.ifDbNotExists && existsSync(output) && !flags.follow) {
     printLine(`${output} exists already, nothing to do`);
     return;

@@ -156,7 +156,7 @@ export async function refuseWithoutLtx(
 
 function refuseEmpty(replica: Replica, objects: readonly ObjectInfo[]): never {
   const prefix = formatReplicaPrefix(replica);
-  const place = prefix === "" ? "the folder" : `"${prefix}"`;
+  const place = prefix === "" ? (replica.folder ?? "the folder") : `"${prefix}"`;
   if (objects.some(({ key }) => key.startsWith(`${prefix}generations/`))) {
     throw new ReplicaError(
       "LEGACY_REPLICA",

@@ -114,8 +114,13 @@ export class FleetDatabase implements ControlledDatabase {
       const why = this.error ?? "it was stopped";
       throw new ReplicaError("SOURCE_INVALID", `${this.path} is not replicated now: ${why}`);
     }
-    const txid = await replication.sync(signal, wait);
-    return { txid, uploaded: replication.state.uploaded };
+    try {
+      const txid = await replication.sync(signal, wait);
+      return { txid, uploaded: replication.state.uploaded };
+    } catch (error) {
+      // What ended the replication says more than that it ended.
+      throw isReplicaError(error, "ABORTED") && isReplicaError(error.cause) ? error.cause : error;
+    }
   }
 
   /** Begins to replicate, and goes on until `end`. Does nothing while it runs. */

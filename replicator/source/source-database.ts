@@ -40,6 +40,8 @@ const LOCK_WAIT_MS = 500;
 export class SourceDatabase {
   /** Without links. */
   readonly path: string;
+  /** May lead to another file one day. */
+  readonly #givenPath: string;
   readonly pageSize: number;
   /** The database was not in WAL mode before it was opened. */
   readonly wasSwitchedToWal: boolean;
@@ -55,8 +57,9 @@ export class SourceDatabase {
   readonly #writer: DatabaseSync;
   readonly #checkpointer: PassiveCheckpointer;
 
-  private constructor(path: string, fd: number) {
+  private constructor(path: string, fd: number, givenPath: string) {
     this.path = path;
+    this.#givenPath = givenPath;
     this.#fd = fd;
     this.pageSize = describe(
       path,
@@ -75,7 +78,7 @@ export class SourceDatabase {
     const file = realPath(path);
     const fd = openFile(file);
     try {
-      return new SourceDatabase(file, fd);
+      return new SourceDatabase(file, fd, path);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -195,9 +198,9 @@ export class SourceDatabase {
     return Math.floor(fstatSync(this.#fd).size / this.pageSize);
   }
 
-  /** False when another file has taken the database's path, or none is there any more. */
+  /** False when another file has taken the database's path, a link leads elsewhere, or none is there any more. */
   isStillInPlace(): boolean {
-    return inodeOf(this.path) === fstatSync(this.#fd).ino;
+    return inodeOf(this.#givenPath) === fstatSync(this.#fd).ino;
   }
 
   /**
@@ -213,7 +216,7 @@ export class SourceDatabase {
     if (this.isStillInPlace()) return;
     throw new ReplicaError(
       "SOURCE_INVALID",
-      `${this.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
+      `${this.#givenPath} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
     );
   }
 

@@ -197,7 +197,7 @@ export class Replication {
       await this.#captureWhatIsThere();
       await this.#meetDemands();
     } catch (error) {
-      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
+      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort(error);
       await Promise.allSettled([uploading, maintaining]);
       throw error;
     } finally {

@@ -46,6 +46,19 @@ describe("a database behind a link", () => {
     expect(readdirSync(join(folder, "links"))).toEqual(["linked.db"]);
   });
 
+  it("is let go of, with an error, when the link leads to another file", async () => {
+    const replica = await replicate({ path: link, url, onError: () => undefined });
+    const other = new DatabaseSync(join(folder, "data", "other.db"));
+    other.exec("CREATE TABLE t (a)");
+    other.close();
+    rmSync(link);
+    symlinkSync(join(folder, "data", "other.db"), link);
+    await expect(replica.waitForUpload()).rejects.toMatchObject({
+      code: "SOURCE_INVALID",
+      message: expect.stringContaining(`${link} was replaced`) as string,
+    });
+  });
+
   it("is known under the link to status, verify and reset", async () => {
     insert();
     expect(await eddy(["replicate", link, url, "--once"])).toMatchObject({ status: 0 });

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ReplicaError } from "../../shared/errors.ts";
@@ -66,6 +66,8 @@ function lockFile(folder: string): DatabaseSync {
   try {
     database = new DatabaseSync(pathIn(folder), { timeout: 0 });
     database.exec("BEGIN EXCLUSIVE");
+    // A file that it may not write SQLite only reads, and locks nothing.
+    accessSync(pathIn(folder), constants.W_OK);
     writeFileSync(owner, `${process.pid}\n`);
     return database;
   } catch (cause) {

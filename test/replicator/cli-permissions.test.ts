@@ -70,6 +70,16 @@ describe("eddy replicate, as a user who may not", () => {
       /cannot lock the staging directory .*\.app\.db-litestream: .*another user/,
     ],
     [
+      "a lock that is another user's, in a staging directory that is everybody's",
+      () => {
+        leaveStaging(join(folder, ".app.db-litestream"));
+        rmSync(join(folder, ".app.db-litestream", "eddy.pid"));
+        for (const below of ["", "ltx", "ltx/0"])
+          chmodSync(join(folder, ".app.db-litestream", below), 0o777);
+      },
+      /cannot lock the staging directory .*\.app\.db-litestream: .*another user/,
+    ],
+    [
       "a file where the staging directory belongs",
       () => writeFileSync(join(folder, ".app.db-litestream"), ""),
       /cannot make the staging directory .*a part of the path is a file/,

@@ -3,6 +3,7 @@ import { ReplicaError, throwIfAborted } from "../shared/errors.ts";
 import { LEVEL_MAX } from "../shared/limits.ts";
 import { decodeHeader } from "../shared/ltx/header.ts";
 import { listLtxFiles, type LtxFileInfo } from "../shared/replica/list-ltx-files.ts";
+import { refuseWithoutLtx } from "../shared/replica/load-plan.ts";
 import { formatLtxKey, type Replica } from "../shared/replica/ltx-key.ts";
 
 /** Read at a time: what one copy in flight holds in memory, in bytes. */
@@ -24,8 +25,8 @@ export interface CopyOptions {
  * Copies every LTX file, its time stamp kept: from the object's metadata where the store has it,
  * otherwise from the file's own header.
  *
- * @throws {ReplicaError} `DB_NOT_FOUND` when `source` holds no LTX file, `OBJECT_MISSING` when one
- *   disappears before it is read, and what the two stores throw.
+ * @throws {ReplicaError} `DB_NOT_FOUND` and `LEGACY_REPLICA` when `source` holds no LTX file,
+ *   `OBJECT_MISSING` when one disappears before it is read, and what the two stores throw.
  */
 export async function copyReplica(
   source: Replica,
@@ -41,12 +42,7 @@ export async function copyReplica(
     });
     for await (const file of listing) files.push(file);
   }
-  if (files.length === 0) {
-    throw new ReplicaError(
-      "DB_NOT_FOUND",
-      `there is no LTX file under "${source.path}": check the path; Litestream's file replicas have an "ltx" folder, its S3 replicas folders named 0000 to 0009`,
-    );
-  }
+  if (files.length === 0) await refuseWithoutLtx(source, signal);
   const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let doneBytes = 0;
   const queue = files.values();

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { isReplicaError } from "../shared/errors.ts";
+import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "../replicator/exit-code.ts";
 import { openReplica } from "../replicator/storage/open-store.ts";
 import { progressLine } from "../replicator/terminal/progress.ts";
 import { copyReplica, type CopyProgress } from "./copy-replica.ts";
@@ -50,10 +51,10 @@ try {
 
 function exitCode(error: unknown): number {
   // Commander has printed its own message: 0 for --help, 2 for a usage error, as everywhere.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
   if (interrupted.signal.aborted) return 130;
   say(`eddy: ${isReplicaError(error) ? error.message : String((error as Error).stack)}`);
-  return isReplicaError(error, "BAD_CONFIG") ? 2 : 1;
+  return exitCodeOf(error);
 }
 
 async function dev({ replica: url, port, name }: DevOptions): Promise<void> {

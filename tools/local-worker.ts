@@ -72,9 +72,11 @@ export async function startLocalWorker(options: LocalWorkerOptions): Promise<Loc
   const url = `http://127.0.0.1:${port}`;
   const stop = () => endGroup(child, exited);
   const deadlineMs = Date.now() + START_TIMEOUT_MS;
-  while (!(await answers(url, token))) {
-    if (ended || options.signal?.aborted || Date.now() > deadlineMs) {
+  for (let answer = await ask(url, token); !answer.isOk; answer = await ask(url, token)) {
+    const { refusal } = answer;
+    if (refusal || ended || options.signal?.aborted || Date.now() > deadlineMs) {
       await stop();
+      if (refusal) throw new ReplicaError("BAD_CONFIG", refusal);
       if (options.signal?.aborted) throw new ReplicaError("ABORTED", "stopped while starting");
       throw new ReplicaError("R2_ERROR", `the Worker did not start:\n${output.join("").trim()}`);
     }
@@ -151,15 +153,23 @@ async function refusePortInUse(port: number): Promise<void> {
 }
 
 /** Asks for the list of databases, so that another program on the port does not count. */
-async function answers(url: string, token: string): Promise<boolean> {
+interface Answer {
+  readonly isOk: boolean;
+  /** What the Worker says of a configuration that it cannot run with: waiting betters nothing. */
+  readonly refusal?: string | undefined;
+}
+
+async function ask(url: string, token: string): Promise<Answer> {
   try {
     const headers = { authorization: `Bearer ${token}` };
     const response = await fetch(`${url}/v1/dbs`, { headers, signal: AbortSignal.timeout(2_000) });
-    await response.arrayBuffer();
-    return response.ok;
+    const text = await response.text();
+    if (response.ok) return { isOk: true };
+    const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };
+    return { isOk: false, refusal: code === "bad-config" ? detail : undefined };
   } catch {
     // Not listening yet: the caller asks again until its deadline.
-    return false;
+    return { isOk: false };
   }
 }
 

@@ -1,5 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { realPath } from "../files/real-path.ts";
 import { ProcessLock } from "../source/process-lock.ts";
 import { codeOf } from "../storage/durable-file.ts";
 import { stagingFolderOf } from "../sync/staging.ts";
@@ -38,7 +39,7 @@ Refused while a replicator works on the database.`,
  */
 async function resetCommand(database: string, { dryRun, json }: ResetFlags): Promise<void> {
   const path = absolute(database);
-  const staging = stagingFolderOf(path);
+  const staging = stagingFolderOf(realPath(path));
   const folder = join(staging, "ltx");
   const files = await filesBelow(folder);
   const isThere = files !== undefined;

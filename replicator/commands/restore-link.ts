@@ -1,6 +1,7 @@
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import { downloadDatabase } from "../download/download-database.ts";
 import { withoutQuery } from "../download/link-source.ts";
+import { describeUnchecked } from "../restore/check-integrity.ts";
 import type { RestoreOptions } from "../restore/restore-database.ts";
 import { printJson, printLine, usageError } from "../terminal/output.ts";
 import { megabytes } from "../terminal/progress.ts";
@@ -30,7 +31,7 @@ export async function restoreLinkCommand(
   const result = await downloadDatabase({ ...rest, url, token: tokenFor(url) });
   onRestored();
   const durationMs = Math.round(performance.now() - startedMs);
-  const { txid, timestampMs, exact, sizeBytes, resumedBytes } = result;
+  const { txid, timestampMs, exact, sizeBytes, resumedBytes, unchecked } = result;
   const timestamp = timestampMs === undefined ? null : new Date(timestampMs).toISOString();
   if (flags.json) {
     printJson({
@@ -43,6 +44,7 @@ export async function restoreLinkCommand(
       resumed_bytes: resumedBytes,
       duration_ms: durationMs,
       integrity_check: options.integrityCheck,
+      unchecked_tables: unchecked,
     });
     return;
   }
@@ -50,7 +52,7 @@ export async function restoreLinkCommand(
   const resumed =
     resumedBytes === 0 ? "" : `, ${megabytes(resumedBytes)} MB of them by an earlier run`;
   printLine(
-    `downloaded ${options.output}${at}: ${megabytes(sizeBytes)} MB in ${durationMs} ms${resumed}`,
+    `downloaded ${options.output}${at}: ${megabytes(sizeBytes)} MB in ${durationMs} ms${resumed}${describeUnchecked(unchecked)}`,
   );
 }
 

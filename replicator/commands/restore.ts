@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { Option, type Command } from "commander";
 import { isReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
-import type { IntegrityCheck } from "../restore/check-integrity.ts";
+import { describeUnchecked, type IntegrityCheck } from "../restore/check-integrity.ts";
 import { PARALLELISM_DEFAULT } from "../restore/decode-files.ts";
 import {
   restoreDatabase,
@@ -68,7 +68,8 @@ async function restoreCommand(
   const open = () => openReplica(url, { env: process.env, writing: false, signal });
   if (flags.dryRun && !isLink) return await printPlan(open(), url, flags, signal);
   const { output } = flags;
-  if (output === undefined) throw usageError("where to? Name the file with -o PATH");
+  // An empty one comes of a variable that is not set.
+  if (!output) throw usageError("where to? Name the file with -o PATH");
   if (flags.ifDbNotExists && existsSync(output) && !flags.follow) {
     printLine(`${output} exists already, nothing to do`);
     return;
@@ -120,12 +121,13 @@ function printResult(result: RestoreResult, context: ResultContext): void {
       size_bytes: result.sizeBytes,
       duration_ms: durationMs,
       integrity_check: integrityCheck,
+      unchecked_tables: result.unchecked,
     });
     return;
   }
   const coarse = result.exact ? "" : "; the replica is coarser than the moment you asked for";
   const size = `${megabytes(result.sizeBytes)} MB from ${result.files} LTX files`;
   printLine(
-    `restored ${output} at TXID ${txid}, ${timestamp}: ${size} in ${durationMs} ms${coarse}`,
+    `restored ${output} at TXID ${txid}, ${timestamp}: ${size} in ${durationMs} ms${coarse}${describeUnchecked(result.unchecked)}`,
   );
 }

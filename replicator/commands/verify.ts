@@ -3,6 +3,7 @@ import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import { formatReplicaPrefix, type Replica } from "../../shared/replica/ltx-key.ts";
+import { describeUnchecked } from "../restore/check-integrity.ts";
 import { PARALLELISM_DEFAULT } from "../restore/decode-files.ts";
 import { openReplica } from "../storage/open-store.ts";
 import { URLS } from "../terminal/help.ts";
@@ -121,6 +122,7 @@ function toJson(report: VerifyReport, flags: VerifyFlags) {
           size_bytes: restored.sizeBytes,
           files: restored.files,
           integrity_check: "full",
+          unchecked_tables: restored.unchecked,
         },
     live: flags.db === undefined ? null : { db_path: flags.db, ...live },
   };
@@ -139,7 +141,9 @@ function printReport(report: VerifyReport, flags: VerifyFlags, durationMs: numbe
   else {
     const at = `TXID ${formatTxid(restored.txid)}, ${formatInstant(restored.timestampMs)}`;
     const size = `${megabytes(restored.sizeBytes)} MB from ${restored.files} files`;
-    printLine(`restored ${at}: ${size}; SQLite's integrity check is ok`);
+    printLine(
+      `restored ${at}: ${size}; SQLite's integrity check is ok${describeUnchecked(restored.unchecked)}`,
+    );
   }
   if (live?.state === "equal") printLine(`${flags.db} is equal, page for page`);
   if (live?.state === "not-comparable") printLine(`${flags.db} was not compared: ${live.reason}`);

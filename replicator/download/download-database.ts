@@ -43,6 +43,8 @@ export interface DownloadResult {
   readonly sizeBytes: number;
   /** Bytes that an earlier run had brought already. */
   readonly resumedBytes: number;
+  /** Tables that SQLite could not check: see `checkIntegrity`. */
+  readonly unchecked: readonly string[];
 }
 
 /**
@@ -72,10 +74,13 @@ async function downloadFile(file: LinkedFile, options: DownloadOptions): Promise
   const { output, signal, rangeBytes = RANGE_BYTES_DEFAULT, integrityCheck } = options;
   const partial = PartialFile.open(output, file, rangeBytes);
   const resumedBytes = sum(partial.doneBytes);
+  let unchecked: readonly string[];
   try {
     await fetchRanges(file, partial, options);
-    check(partial, integrityCheck);
+    unchecked = check(partial, integrityCheck);
     throwIfAborted(signal);
+    // Once more: an application may have made its database meanwhile.
+    if (!options.force) refuseExisting(output);
     // SQLite would replay a log that belongs to the file which was here before.
     for (const suffix of SIDECARS) rmSync(output + suffix, { force: true });
     partial.publish(output);
@@ -83,7 +88,7 @@ async function downloadFile(file: LinkedFile, options: DownloadOptions): Promise
     partial.close();
   }
   const { txid, timestampMs, exact, sizeBytes } = file;
-  return { txid, timestampMs, exact, sizeBytes, resumedBytes };
+  return { txid, timestampMs, exact, sizeBytes, resumedBytes, unchecked };
 }
 
 async function fetchRanges(
@@ -138,9 +143,9 @@ async function passOnward(
 }
 
 /** A file that fails its check is of no use to a later run either. */
-function check(partial: PartialFile, integrityCheck: IntegrityCheck): void {
+function check(partial: PartialFile, integrityCheck: IntegrityCheck): readonly string[] {
   try {
-    checkIntegrity(partial.path, integrityCheck);
+    return checkIntegrity(partial.path, integrityCheck);
   } catch (error) {
     partial.discard();
     throw error;

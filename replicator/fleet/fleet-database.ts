@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { isReplicaError, ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import type { Slots } from "../../shared/replica/limit-requests.ts";
@@ -16,9 +16,12 @@ import type { ReplicationEvent } from "../sync/events.ts";
 import { Replication } from "../sync/sync-loop.ts";
 import type { ReplicationState } from "../sync/replication-options.ts";
 import { hasContent, restoreIfMissing, waitForFile } from "./missing-file.ts";
+import { signalAfter } from "./signal-after.ts";
 
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 60_000;
+/** A start that waits for the store when the end is asked for has so long, in milliseconds. */
+const START_GRACE_MS = 3_000;
 
 export interface FleetDatabaseOptions {
   readonly config: DatabaseConfig;
@@ -111,8 +114,13 @@ export class FleetDatabase implements ControlledDatabase {
       const why = this.error ?? "it was stopped";
       throw new ReplicaError("SOURCE_INVALID", `${this.path} is not replicated now: ${why}`);
     }
-    const txid = await replication.sync(signal, wait);
-    return { txid, uploaded: replication.state.uploaded };
+    try {
+      const txid = await replication.sync(signal, wait);
+      return { txid, uploaded: replication.state.uploaded };
+    } catch (error) {
+      // What ended the replication says more than that it ended.
+      throw isReplicaError(error, "ABORTED") && isReplicaError(error.cause) ? error.cause : error;
+    }
   }
 
   /** Begins to replicate, and goes on until `end`. Does nothing while it runs. */
@@ -174,7 +182,7 @@ export class FleetDatabase implements ControlledDatabase {
   ): Promise<ReplicationState> {
     return await this.#options.startInTurn(async () => {
       await this.#restore(signal);
-      const replication = await this.#open();
+      const replication = await this.#open(signal);
       const state = await replication.once(signal);
       if (forceSnapshot) await replication.snapshotNow(signal);
       if (enforceRetention) await replication.enforceRetentionNow(signal);
@@ -189,9 +197,13 @@ export class FleetDatabase implements ControlledDatabase {
         await this.#replicate(stop, () => (failures = 0));
         return;
       } catch (error) {
-        if (isReplicaError(error, "ABORTED") && stop.aborted) return;
         const { mayVanish, onFailure } = this.#options;
         const retries = this.#options.retries();
+        if (isReplicaError(error, "ABORTED") && stop.aborted) {
+          if (retries || this.#status !== "open") return;
+          const sentence = `${this.path}: stopped while the store was asked where to go on; nothing was shipped`;
+          throw new ReplicaError("ABORTED", sentence, { cause: error });
+        }
         this.#error = error;
         this.#status = "stopped";
         // A process that ends by it keeps the log; one that goes on needs the locks again.
@@ -223,7 +235,9 @@ export class FleetDatabase implements ControlledDatabase {
     let running: Promise<ReplicationState> | undefined;
     await startInTurn(async () => {
       throwIfAborted(stop);
-      const replication = await this.#open();
+      // So that what is committed is shipped all the same where the store answers.
+      using late = signalAfter(stop, START_GRACE_MS);
+      const replication = await this.#open(late.signal);
       running = this.#run(replication, stop);
       // Whoever fails is told by the wait below.
       const ended = running.catch(() => undefined);
@@ -250,17 +264,15 @@ export class FleetDatabase implements ControlledDatabase {
     return await replication.run(stop);
   }
 
-  async #open(): Promise<Replication> {
+  async #open(signal: AbortSignal): Promise<Replication> {
     const { config, replica } = this.#options;
     this.#status = "open";
-    // SQLite keeps the log beside the file that a link leads to.
-    const databasePath = existsSync(config.path) ? realpathSync(config.path) : config.path;
-    const file = statSync(databasePath, { throwIfNoEntry: false });
+    const file = statSync(config.path, { throwIfNoEntry: false });
     this.#inode = file && inodeOf(file);
     this.#replication = await Replication.start({
       ...replicationOptionsOf(config),
-      databasePath,
       replica,
+      signal,
       onEvent: (event) => {
         if (event.event === "store-unavailable") this.#onStoreAway();
         this.#options.onEvent(event);

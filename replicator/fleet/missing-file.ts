@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { isReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { describeUnchecked } from "../restore/check-integrity.ts";
 import { restoreDatabase } from "../restore/restore-database.ts";
 import { FolderWatch } from "./folder-watch.ts";
 
@@ -22,14 +23,15 @@ export async function restoreIfMissing(
 ): Promise<void> {
   if (existsSync(path)) return;
   try {
-    const { txid } = await restoreDatabase(replica, {
+    const { txid, unchecked } = await restoreDatabase(replica, {
       output: path,
       target: { kind: "latest" },
       integrityCheck: "quick",
       force: false,
       signal,
     });
-    onNotice(`${path} was not there: it is restored at TXID ${formatTxid(txid)}`);
+    const restored = `it is restored at TXID ${formatTxid(txid)}`;
+    onNotice(`${path} was not there: ${restored}${describeUnchecked(unchecked)}`);
   } catch (error) {
     if (!isReplicaError(error, "DB_NOT_FOUND")) throw error;
     onNotice(`${path} is not there, and its replica is empty: nothing to restore`);

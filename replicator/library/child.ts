@@ -37,7 +37,7 @@ async function run({ path, url, syncIntervalMs }: StartOptions): Promise<void> {
   });
   process.on("message", (request: Request) => {
     if (request.ask === "close") stop.abort();
-    else void answer(replication, request).then(send);
+    else void answer(replication, request).then((message) => message && send(message));
   });
   void send({ type: "started" });
   const { waiting } = await replication.run(stop.signal);
@@ -48,15 +48,17 @@ async function run({ path, url, syncIntervalMs }: StartOptions): Promise<void> {
   );
 }
 
+/** Undefined when the replication ends instead: by what, is told with its end. */
 async function answer(
   replication: Replication,
   { id, ask }: Exclude<Request, { ask: "close" }>,
-): Promise<Message> {
+): Promise<Message | undefined> {
   if (ask === "status") return { type: "answer", id, status: statusOf(replication) };
   try {
     const txid = await replication.sync(new AbortController().signal);
     return { type: "answer", id, txid: txid === undefined ? undefined : formatTxid(txid) };
   } catch (error) {
+    if (isReplicaError(error, "ABORTED")) return undefined;
     return { type: "answer", id, error: describe(error) };
   }
 }

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { Gauge, type Registry } from "prom-client";
 import type { ControlledDatabase } from "../control/controlled-database.ts";
+import { realPath } from "../files/real-path.ts";
 
 /** What is read off a database when somebody asks for the metrics. */
 interface GaugeDefinition {
@@ -20,7 +21,7 @@ const GAUGES: readonly GaugeDefinition[] = [
   {
     name: "litestream_wal_size",
     help: "The current size of the real WAL",
-    read: ({ path }) => fileBytes(`${path}-wal`),
+    read: ({ path }) => fileBytes(`${realPath(path)}-wal`),
   },
   {
     name: "litestream_txid",

@@ -51,6 +51,8 @@ export interface RestoreResult {
   readonly files: number;
   /** False when the replica is too coarse for the moment that was asked for. */
   readonly exact: boolean;
+  /** Tables that SQLite could not check: see `checkIntegrity`. */
+  readonly unchecked: readonly string[];
 }
 
 /**
@@ -118,14 +120,17 @@ async function restoreOnce(replica: Replica, options: RestoreOptions): Promise<R
       file.writePage(1, page1);
     }
     await file.finish(commit);
-    checkIntegrity(file.temporaryPath, options.integrityCheck);
+    const unchecked = checkIntegrity(file.temporaryPath, options.integrityCheck);
     throwIfAborted(signal);
+    // Once more: an application may have made its database meanwhile.
+    if (!options.force) refuseExisting(options.output);
     // SQLite would replay a log that belongs to the file which was here before.
     for (const suffix of SIDECARS) rmSync(options.output + suffix, { force: true });
     options.onFinished?.(state);
     file.publish();
     const sizeBytes = commit * pageSize;
-    return { txid: plan.txid, timestampMs, sizeBytes, files: plan.files.length, exact: plan.exact };
+    const { txid, exact, files } = plan;
+    return { txid, timestampMs, sizeBytes, files: files.length, exact, unchecked };
   } finally {
     await file.discard();
   }

@@ -1,7 +1,9 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ReplicaError } from "../../shared/errors.ts";
+import { codeOf } from "../storage/durable-file.ts";
+import { reasonOf } from "../storage/folder-error.ts";
 
 /**
  * Lets one replicator at a time work on a staging directory. It is a lock of SQLite's on a file of
@@ -19,7 +21,10 @@ export class ProcessLock {
     this.#inode = inodeOf(folder) ?? 0;
   }
 
-  /** @throws {ReplicaError} `WRITER_CONFLICT` when another process has it. */
+  /**
+   * @throws {ReplicaError} `WRITER_CONFLICT` when another process has it, `LOCAL_FILE` when the directory
+   *   is not to be written to.
+   */
   static take(folder: string): ProcessLock {
     return new ProcessLock(folder);
   }
@@ -57,19 +62,29 @@ function inodeOf(folder: string): number | undefined {
 
 function lockFile(folder: string): DatabaseSync {
   const owner = join(folder, "eddy.pid");
-  const database = new DatabaseSync(pathIn(folder), { timeout: 0 });
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(pathIn(folder), { timeout: 0 });
     database.exec("BEGIN EXCLUSIVE");
+    // A file that it may not write SQLite only reads, and locks nothing.
+    accessSync(pathIn(folder), constants.W_OK);
+    writeFileSync(owner, `${process.pid}\n`);
+    return database;
   } catch (cause) {
-    database.close();
+    database?.close();
+    const isOfSqlite = codeOf(cause) === "ERR_SQLITE_ERROR";
+    const { message } = cause as Error;
+    if (isOfSqlite && /locked|busy/i.test(message)) {
+      const who = `another replicator ${describeOwner(owner)}`;
+      const sentence = `${who} already works on this database: ${folder} is locked`;
+      throw new ReplicaError("WRITER_CONFLICT", sentence, { cause });
+    }
     throw new ReplicaError(
-      "WRITER_CONFLICT",
-      `another replicator ${describeOwner(owner)} already works on this database: ${folder} is locked`,
+      "LOCAL_FILE",
+      `cannot lock the staging directory ${folder}: ${isOfSqlite ? message : reasonOf(cause)}. Where another user ran the replicator before, make the directory and all that is in it belong to this one`,
       { cause },
     );
   }
-  writeFileSync(owner, `${process.pid}\n`);
-  return database;
 }
 
 function describeOwner(path: string): string {

@@ -18,6 +18,7 @@ import { beginReading, countFrames } from "./read-transaction.ts";
 import { refuseOldSqlite } from "./sqlite-version.ts";
 import { switchToWal } from "./switch-to-wal.ts";
 import { readAt } from "../files/read-at.ts";
+import { realPath } from "../files/real-path.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
 import { isSameWal, type WalHeader } from "../wal/wal-header.ts";
 import { readWalHeader } from "../wal/wal-reader.ts";
@@ -37,7 +38,10 @@ const LOCK_WAIT_MS = 500;
  * SQLite's own among them.
  */
 export class SourceDatabase {
+  /** Without links. */
   readonly path: string;
+  /** May lead to another file one day. */
+  readonly #givenPath: string;
   readonly pageSize: number;
   /** The database was not in WAL mode before it was opened. */
   readonly wasSwitchedToWal: boolean;
@@ -53,8 +57,9 @@ export class SourceDatabase {
   readonly #writer: DatabaseSync;
   readonly #checkpointer: PassiveCheckpointer;
 
-  private constructor(path: string, fd: number) {
+  private constructor(path: string, fd: number, givenPath: string) {
     this.path = path;
+    this.#givenPath = givenPath;
     this.#fd = fd;
     this.pageSize = describe(
       path,
@@ -70,9 +75,10 @@ export class SourceDatabase {
   /** @throws {ReplicaError} `SOURCE_INVALID` with the reason, `BAD_CONFIG` for an old SQLite. */
   static open(path: string): SourceDatabase {
     refuseOldSqlite();
-    const fd = openFile(path);
+    const file = realPath(path);
+    const fd = openFile(file);
     try {
-      return new SourceDatabase(path, fd);
+      return new SourceDatabase(file, fd, path);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -192,9 +198,9 @@ export class SourceDatabase {
     return Math.floor(fstatSync(this.#fd).size / this.pageSize);
   }
 
-  /** False when another file has taken the database's path, or none is there any more. */
+  /** False when another file has taken the database's path, a link leads elsewhere, or none is there any more. */
   isStillInPlace(): boolean {
-    return inodeOf(this.path) === fstatSync(this.#fd).ino;
+    return inodeOf(this.#givenPath) === fstatSync(this.#fd).ino;
   }
 
   /**
@@ -210,7 +216,7 @@ export class SourceDatabase {
     if (this.isStillInPlace()) return;
     throw new ReplicaError(
       "SOURCE_INVALID",
-      `${this.path} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
+      `${this.#givenPath} was replaced or removed while it was replicated: start the replicator again, it ships the new file whole`,
     );
   }
 

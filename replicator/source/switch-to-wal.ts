@@ -21,7 +21,7 @@ export function switchToWal(database: DatabaseSync, path: string): boolean {
     if (isReplicaError(cause)) throw cause;
     const message = (cause as Error).message;
     const advice = /locked|busy/i.test(message)
-      ? "an application holds it; stop the application once, or run `PRAGMA journal_mode = wal` in it"
+      ? "an application holds it; stop the application once, or run `PRAGMA journal_mode = wal` in it, and let it keep SQLite's normal locking mode"
       : "it must be a sound database that this user may write";
     const sentence = `${path} cannot be switched to WAL mode (${message}): ${advice}`;
     throw new ReplicaError("SOURCE_INVALID", sentence, { cause });

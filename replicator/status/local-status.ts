@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseLtxFileName } from "../../shared/ltx/file-name.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from "../../shared/sqlite/database-header.ts";
+import { realPath } from "../files/real-path.ts";
 import { codeOf } from "../storage/durable-file.ts";
 import { stagingFolderOf } from "../sync/staging.ts";
 
@@ -27,12 +28,12 @@ export interface LocalStatus {
  */
 export async function readLocalStatus(
   path: string,
-  stagingFolder = stagingFolderOf(path),
+  stagingFolder = stagingFolderOf(realPath(path)),
 ): Promise<LocalStatus> {
   const none = { path, txid: undefined, walBytes: undefined, error: undefined };
   try {
     const isEmpty = await lookAtDatabase(path);
-    const walBytes = await sizeOf(`${path}-wal`);
+    const walBytes = await sizeOf(`${realPath(path)}-wal`);
     const txid = isEmpty ? undefined : await newestStaged(stagingFolder);
     return { ...none, status: txid === undefined ? "not initialized" : "ok", txid, walBytes };
   } catch (error) {

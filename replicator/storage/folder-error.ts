@@ -28,10 +28,14 @@ const DENIED = new Set(["EACCES", "EPERM", "EROFS"]);
  */
 export function folderError(error: unknown, what: string, root: string): ReplicaError {
   if (error instanceof ReplicaError) return error;
+  const isDenied = DENIED.has(codeOf(error) ?? "");
+  const message = `cannot ${what} the folder ${root}: ${reasonOf(error)}`;
+  return new ReplicaError(isDenied ? "STORE_DENIED" : "R2_ERROR", message, { cause: error });
+}
+
+/** What a failure of the file system means and what to do about it, with the system's name for it. */
+export function reasonOf(error: unknown): string {
   const code = codeOf(error) ?? "";
   const reason = ADVICE[code] ?? (error instanceof Error ? error.message : String(error));
-  const message = `cannot ${what} the folder ${root}: ${reason}${code && ` (${code})`}`;
-  return new ReplicaError(DENIED.has(code) ? "STORE_DENIED" : "R2_ERROR", message, {
-    cause: error,
-  });
+  return `${reason}${code && ` (${code})`}`;
 }

@@ -32,7 +32,8 @@ export function openReplica(url: string, { env, writing, signal }: OpenReplicaOp
 /** Opens the replica at a place that is known in all its parts. Nothing is asked of the store yet. */
 export function openTarget(target: StoreTarget, signal?: AbortSignal): Replica {
   if (target.kind === "folder") {
-    return { store: withSignal(new FileStore(target.folder), signal), path: "", layout: "folder" };
+    const { folder } = target;
+    return { store: withSignal(new FileStore(folder), signal), path: "", layout: "folder", folder };
   }
   return { store: withSignal(openS3(target), signal), path: target.path, layout: "s3" };
 }

@@ -5,6 +5,8 @@ import type { ReplicationEvent } from "./events.ts";
 /** How one database is replicated. Times in milliseconds. */
 export interface ReplicationOptions extends MaintenanceOptions {
   readonly databasePath: string;
+  /** Ends a start that waits for the store. */
+  readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
   readonly now?: () => number;
   /** After a burst, steady writing is shipped as one file in so many milliseconds. */

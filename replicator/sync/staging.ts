@@ -1,5 +1,6 @@
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { ReplicaError } from "../../shared/errors.ts";
 import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
 import { LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { LTX_TRAILER_BYTES } from "../../shared/ltx/trailer.ts";
@@ -13,6 +14,7 @@ import {
   TEMPORARY_SUFFIX,
   writeTemporaryFile,
 } from "../storage/durable-file.ts";
+import { reasonOf } from "../storage/folder-error.ts";
 
 /** A staged file up to this size is read whole for its upload; a larger one is streamed. In bytes. */
 const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
@@ -52,16 +54,29 @@ export class Staging {
     this.#level = join(this.folder, "ltx", "0");
   }
 
-  /** Makes the directory where it is missing. */
+  /**
+   * Makes the directory where it is missing.
+   *
+   * @throws {ReplicaError} `LOCAL_FILE` when that cannot be done.
+   */
   static async open(databasePath: string, folder?: string): Promise<Staging> {
     const staging = new Staging(databasePath, folder);
     await staging.make();
     return staging;
   }
 
-  /** Makes the directory anew where somebody removed it. */
+  /**
+   * Makes the directory anew where somebody removed it.
+   *
+   * @throws {ReplicaError} `LOCAL_FILE` when that cannot be done.
+   */
   async make(): Promise<void> {
-    await makeFolder(this.#level);
+    try {
+      await makeFolder(this.#level);
+    } catch (cause) {
+      const sentence = `cannot make the staging directory ${this.folder}: ${reasonOf(cause)}`;
+      throw new ReplicaError("LOCAL_FILE", sentence, { cause });
+    }
   }
 
   /** Where the last write of the lease is remembered, beside the process lock. */

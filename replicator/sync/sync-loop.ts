@@ -80,23 +80,24 @@ export class Replication {
 
   /**
    * Opens the database, takes its locks, and finds where to go on. Nothing is written to the store yet.
-   * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `BAD_CONFIG`, and what the store throws.
+   * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `LOCAL_FILE`, `BAD_CONFIG`, what the store throws.
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
-    const { syncIntervalMs = SYNC_INTERVAL_MS } = options;
+    const { syncIntervalMs = SYNC_INTERVAL_MS, signal } = options;
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
     const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
-    const staging = await Staging.open(databasePath, options.stagingFolder);
+    const staging = await Staging.open(source.path, options.stagingFolder);
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.
     const place = { replica, recordPath: staging.leaseRecordPath, now };
-    const lease = options.lease === false ? undefined : await Lease.look(place);
+    const lease = options.lease === false ? undefined : await Lease.look(place, signal);
     source.holdReadLock();
     const memory = await PageMemory.load(staging, source.pageSize);
-    const { txid, staged, pending, uploaded } = await reconcile(replica, { staging, source });
+    const here = { staging, source, signal };
+    const { txid, staged, pending, uploaded } = await reconcile(replica, here);
     memory.keepOnly(staged);
     const capture = new WalCapture({ ...options, source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
@@ -196,7 +197,7 @@ export class Replication {
       await this.#captureWhatIsThere();
       await this.#meetDemands();
     } catch (error) {
-      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
+      for (const each of [this.#ended, captures, uploads, giveUp]) each.abort(error);
       await Promise.allSettled([uploading, maintaining]);
       throw error;
     } finally {

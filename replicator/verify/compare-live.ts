@@ -11,6 +11,7 @@ import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../../shared/ltx/header.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import { readAt } from "../files/read-at.ts";
+import { realPath } from "../files/real-path.ts";
 import { readWalBatch, WalFile, walStart } from "../wal/wal-reader.ts";
 import { compareDatabaseFiles, type FileDifference } from "./compare-files.ts";
 
@@ -35,7 +36,8 @@ export interface CompareLiveOptions {
 
 /** @throws {ReplicaError} `SOURCE_INVALID` when the live database cannot be read. */
 export async function compareWithLive(options: CompareLiveOptions): Promise<LiveComparison> {
-  const { databasePath, restoredPath, txid, folder } = options;
+  const { restoredPath, txid, folder } = options;
+  const databasePath = realPath(options.databasePath);
   if (!existsSync(databasePath)) refuse(databasePath, "there is no such file");
   const level = join(dirname(databasePath), `.${basename(databasePath)}-litestream`, "ltx", "0");
   const staged = newestStaged(level);

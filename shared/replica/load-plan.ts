@@ -132,8 +132,15 @@ function toFiles(replica: Replica, objects: readonly ObjectInfo[]): LtxFileInfo[
   return files.filter((file) => file !== undefined).map(oldestStampAdder(replica, objects));
 }
 
-/** The first page held other things only: looks on, level by level, before it says so. */
-async function refuseWithoutLtx(replica: Replica, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * For a place where no LTX file was found: looks at every level, and says what is there instead.
+ *
+ * @throws {ReplicaError} `DB_NOT_FOUND`, `LEGACY_REPLICA`; nothing when there is an LTX file after all.
+ */
+export async function refuseWithoutLtx(
+  replica: Replica,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const files = await listAllFiles(replica, signal);
   if (files.length > 0) return;
   const objects: ObjectInfo[] = [];
@@ -149,7 +156,7 @@ async function refuseWithoutLtx(replica: Replica, signal: AbortSignal | undefine
 
 function refuseEmpty(replica: Replica, objects: readonly ObjectInfo[]): never {
   const prefix = formatReplicaPrefix(replica);
-  const place = prefix === "" ? "the folder" : `"${prefix}"`;
+  const place = prefix === "" ? (replica.folder ?? "the folder") : `"${prefix}"`;
   if (objects.some(({ key }) => key.startsWith(`${prefix}generations/`))) {
     throw new ReplicaError(
       "LEGACY_REPLICA",
@@ -158,9 +165,10 @@ function refuseEmpty(replica: Replica, objects: readonly ObjectInfo[]): never {
   }
   const other = { ...replica, layout: replica.layout === "s3" ? "folder" : "s3" } as const;
   if (objects.some(({ key }) => parseLtxKey(other, key))) {
+    const [theirs, ours] = replica.layout === "s3" ? ["ltx/0", "0000"] : ["0000", "ltx/0"];
     throw new ReplicaError(
       "DB_NOT_FOUND",
-      `${place} holds LTX files under the names that Litestream uses in ${other.layout === "folder" ? "a folder (ltx/0/ …), not in a bucket (0000/ …)" : "a bucket (0000/ …), not in a folder (ltx/0/ …)"}: copy them with \`npm run dev\` or replicate anew`,
+      `${place} holds LTX files under the names that Litestream uses in ${other.layout === "s3" ? "a bucket" : "a folder"} (${theirs}/ …), not in ${replica.layout === "s3" ? "a bucket" : "a folder"} (${ours}/ …): rename ${theirs} to ${ours}, and so on with each level, or replicate anew`,
     );
   }
   throw new ReplicaError(

@@ -14,6 +14,8 @@ export interface Replica {
   /** Prefix of all keys, without a slash at its end; empty in a folder store that is rooted at it. */
   readonly path: string;
   readonly layout: KeyLayout;
+  /** Absolute path of the folder that the store is; for sentences, which have no other name for it. */
+  readonly folder?: string | undefined;
 }
 
 /** What an LTX file's key says. */

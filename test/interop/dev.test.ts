@@ -38,17 +38,24 @@ it("serves a copy of the replica that a Litestream user already has, and ends wi
 });
 
 it.each([
-  ["without a replica", [], "required option '--replica <url>' not specified"],
+  ["without a replica", [], "required option '--replica <url>' not specified", 2],
   [
     "with a replica that is not there",
     ["--replica", `file://${join(folder, "nowhere")}`],
     "there is no LTX file",
+    3,
   ],
-  ["with a port that is none", ["--replica", "file:///x", "--port", "http"], "must be a number"],
-])("refuses to start %s", async (_name, given, message) => {
+  [
+    "with a name that no database can have",
+    ["--replica", "file:///x", "--name", "My Shop"],
+    "a database name is 1 to 63 of a-z",
+    2,
+  ],
+  ["with a port that is none", ["--replica", "file:///x", "--port", "http"], "must be a number", 2],
+])("refuses to start %s", async (_name, given, message, code) => {
   const port = given.includes("--port") ? [] : ["--port", String(await freePort())];
   const args = ["run", "-s", "dev", "--", ...given, ...(given.length > 0 ? port : [])];
   const { status, stderr } = spawnSync("npm", args, { encoding: "utf8" });
   expect(stderr).toContain(message);
-  expect(status).not.toBe(0);
+  expect(status).toBe(code);
 });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -19,6 +19,14 @@ afterEach(() => {
   chmodSync(folder, 0o777);
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** As the first run leaves it, by hand and as root. */
+function leaveStaging(staging: string): void {
+  mkdirSync(join(staging, "ltx", "0"), { recursive: true });
+  for (const name of ["eddy.lock", "eddy.pid"]) {
+    writeFileSync(join(staging, name), "", { mode: 0o444 });
+  }
+}
 
 /** Ships what is there, as a user without rights of its own. */
 function replicate(url = `file://${join(folder, "replica")}`) {
@@ -50,6 +58,31 @@ describe("eddy replicate, as a user who may not", () => {
       "a file system without shared memory",
       () => mkdirSync(`${path}-shm`),
       /app\.db cannot be read in WAL mode .*shared memory and locks/,
+    ],
+    [
+      "a staging directory that takes no files",
+      () => mkdirSync(join(folder, ".app.db-litestream"), { mode: 0o555 }),
+      /cannot make the staging directory .*\.app\.db-litestream: the folder's permissions/,
+    ],
+    [
+      "a staging directory in which another user ran the replicator",
+      () => leaveStaging(join(folder, ".app.db-litestream")),
+      /cannot lock the staging directory .*\.app\.db-litestream: .*another user/,
+    ],
+    [
+      "a lock that is another user's, in a staging directory that is everybody's",
+      () => {
+        leaveStaging(join(folder, ".app.db-litestream"));
+        rmSync(join(folder, ".app.db-litestream", "eddy.pid"));
+        for (const below of ["", "ltx", "ltx/0"])
+          chmodSync(join(folder, ".app.db-litestream", below), 0o777);
+      },
+      /cannot lock the staging directory .*\.app\.db-litestream: .*another user/,
+    ],
+    [
+      "a file where the staging directory belongs",
+      () => writeFileSync(join(folder, ".app.db-litestream"), ""),
+      /cannot make the staging directory .*a part of the path is a file/,
     ],
     [
       "a replica's folder that takes no files",

@@ -84,6 +84,7 @@ describe("eddy restore", () => {
     ["two moments", ["--txid", "txid:1", "--timestamp", "-1s"], "exclude each other"],
     ["a check that does not exist", ["--integrity-check", "half"], "none, quick, full"],
     ["no output", [], "Name the file with -o PATH"],
+    ["an output without a name", ["-o", ""], "Name the file with -o PATH"],
   ])("refuses %s as a mistake on the command line", async (_name, flags, message) => {
     const output = flags.length > 0 ? ["-o", at("refused.db")] : [];
     const { status, stderr } = await eddy(["restore", replicaUrl, ...output, ...flags]);
@@ -127,7 +128,7 @@ describe("eddy restore", () => {
   it("says what it looked for where there is no LTX file", async () => {
     mkdirSync(at("bare"));
     const result = await eddy(["restore", `file://${at("bare")}`, "-o", at("refused.db")]);
-    expect(result.stderr).toContain("there is no LTX file");
+    expect(result.stderr).toContain(`there is no LTX file below ${at("bare")}`);
     expect(result.status).toBe(3);
   });
 

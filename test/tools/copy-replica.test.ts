@@ -73,6 +73,16 @@ describe("copyReplica", () => {
     });
   });
 
+  it("names Litestream 0.3 where there is nothing newer", async () => {
+    const source = memoryReplica("s3");
+    const key = `${source.path}/generations/0123456789abcdef/snapshots/00000000.snapshot.lz4`;
+    await source.store.put(key, new Uint8Array(1));
+    await expect(copyReplica(source, memoryReplica("s3"))).rejects.toMatchObject({
+      code: "LEGACY_REPLICA",
+      message: expect.stringContaining("upgrade Litestream to 0.5") as string,
+    });
+  });
+
   it("tells how far it is, up to the last byte", async () => {
     const source = memoryReplica("s3");
     for (const txid of [1n, 2n, 3n]) await putFile(source, 0, txid);

@@ -18,6 +18,11 @@ function nameOf(txid: number): string {
   return `${text}-${text}.ltx`;
 }
 
+/** One of the many keys of a replica of Litestream 0.3. */
+function legacyKeyOf(index: number): string {
+  return `a/generations/0123456789abcdef/wal/000000${10 + index}_00000000.wal.lz4`;
+}
+
 describe("GET /v1/dbs", () => {
   it("finds the databases below the root, hopping over the keys of each", async () => {
     const bucket = env.BUCKET;
@@ -65,6 +70,17 @@ describe("discoverReplicas", () => {
     const store = countingStore(memory);
     const found = await discoverReplicas(store, "many");
     expect(found).toEqual({ paths: ["one", "two"], truncated: false });
+    expect(store.lists).toBe(3);
+  });
+
+  it("finds a database below the path of another, however many keys that has", async () => {
+    const memory = new MemoryStore({ pageSize: 10 });
+    const keys = ["a/lock.json", `a/sub/0000/${nameOf(1)}`, `b/0000/${nameOf(1)}`];
+    for (let n = 1; n <= 35; n++) keys.push(`a/0000/${nameOf(n)}`, legacyKeyOf(n));
+    for (const key of keys) await memory.put(key, new Uint8Array(1));
+    const store = countingStore(memory);
+    const found = await discoverReplicas(store, "");
+    expect(found).toEqual({ paths: ["a", "a/sub", "b"], truncated: false });
     expect(store.lists).toBe(3);
   });
 

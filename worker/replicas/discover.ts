@@ -48,10 +48,16 @@ function replicaPathOf(key: string): string | undefined {
   return text === "" ? undefined : text;
 }
 
-/** Where to read on: behind the database that the page ends in, or else behind its last key. */
+/**
+ * Where to read on: behind the files of the database that the page ends in, or else behind its last key. Not
+ * behind all that begins with the database's path: another may lie below it.
+ */
 function nextStart(page: ListPage, prefix: string, path: string | undefined): string | undefined {
   const last = page.objects.at(-1)?.key;
-  // "0" is the character after "/", so this key sorts behind all of the database's.
-  if (path !== undefined && last?.startsWith(`${prefix}${path}/`)) return `${prefix}${path}0`;
-  return last;
+  if (path === undefined || !last?.startsWith(`${prefix}${path}/`)) return last;
+  // "0" is the character after "/", so these keys sort behind all in their folders.
+  const afterLevels = `${prefix}${path}/000${LEVEL_MAX}0`;
+  if (last < afterLevels) return afterLevels;
+  const legacy = `${prefix}${path}/generations`;
+  return last.startsWith(`${legacy}/`) ? `${legacy}0` : last;
 }

@@ -210,6 +210,12 @@ describe("downloadDatabase", () => {
     expect(existsSync(output)).toBe(false);
   });
 
+  it("leaves a database alone that an application has made meanwhile", async () => {
+    const onProgress = () => writeFileSync(output, "the application's");
+    await expect(download({ onProgress })).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
+    expect(readFileSync(output, "utf8")).toBe("the application's");
+  });
+
   it("keeps nothing of a file that fails its integrity check", async () => {
     const interrupted = new AbortController();
     const onProgress = ({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }) => {

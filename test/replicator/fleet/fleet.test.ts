@@ -127,6 +127,19 @@ describe("Fleet as what a control socket speaks to", () => {
     expect(fixture.fleet.find(fixture.at("b.db"))).toBeUndefined();
   });
 
+  it("tells whoever waits for a sync what ended it", async () => {
+    await using fixture = new FleetFixture();
+    fixture.open("a.db").exec("INSERT INTO t VALUES (1)");
+    await fixture.run(entry("a"));
+    await fixture.sync("a.db");
+    const database = fixture.fleet.find(fixture.at("a.db"));
+    rmSync(fixture.at("a.db"));
+    await expect(database?.sync({ wait: true, signal: never })).rejects.toMatchObject({
+      code: "SOURCE_INVALID",
+      message: expect.stringContaining("was replaced or removed"),
+    });
+  });
+
   it("stops a database, lets go of its locks, and starts it again", async () => {
     await using fixture = new FleetFixture();
     const application = fixture.open("a.db");

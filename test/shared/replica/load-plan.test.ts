@@ -178,7 +178,7 @@ describe("a place without LTX files", () => {
       "in a folder's layout",
       [FOLDER],
       "DB_NOT_FOUND",
-      /names that Litestream uses in a folder \(ltx\/0\/ …\), not in a bucket/,
+      /names that Litestream uses in a folder \(ltx\/0\/ …\), not in a bucket .*: rename ltx\/0 to 0000/,
     ],
   ];
 

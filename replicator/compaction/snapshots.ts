@@ -2,6 +2,7 @@ import { isReplicaError, type ReplicaError } from "../../shared/errors.ts";
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { localFailure } from "../storage/local-failure.ts";
 import type { StoredLtx } from "./store-ltx.ts";
 import { writeSnapshot, type SnapshotOptions } from "./write-snapshot.ts";
 
@@ -99,7 +100,10 @@ export class Snapshots {
   }
 
   async #write(signal: AbortSignal, open = this.#options.open): Promise<void> {
-    const file = await writeSnapshot({ ...this.#options, open, signal });
+    const file = await writeSnapshot({ ...this.#options, open, signal }).catch((error: unknown) => {
+      // Its folder may be removed at any moment, as the staging directory is put right.
+      throw localFailure(error);
+    });
     this.#newest = { level: file.level, txid: file.maxTxid, createdAtMs: this.#options.now() };
     this.#isNeeded = false;
     this.#failures = 0;

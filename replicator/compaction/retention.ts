@@ -92,7 +92,7 @@ export class Retention {
       if (now >= this.#fullDueMs) await this.#enforceAll(signal);
       else await this.#enforceLevel0(signal);
     } catch (error) {
-      if (!isReplicaError(error)) throw error;
+      if (!isReplicaError(error) || isReplicaError(error, "WRITER_CONFLICT")) throw error;
       if (!signal.aborted) this.#fail(error);
     }
   }

@@ -80,7 +80,7 @@ export class Snapshots {
       await this.#write(signal);
       return true;
     } catch (error) {
-      if (!isReplicaError(error)) throw error;
+      if (!isReplicaError(error) || isReplicaError(error, "WRITER_CONFLICT")) throw error;
       if (signal.aborted) return false;
       const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++);
       this.#notBeforeMs = now() + retryMs;

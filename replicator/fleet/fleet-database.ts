@@ -14,7 +14,7 @@ import type {
 } from "../control/controlled-database.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { Replication } from "../sync/sync-loop.ts";
-import type { ReplicationState } from "../sync/replication-options.ts";
+import type { OnceExtras, ReplicationState } from "../sync/replication-options.ts";
 import { hasContent, restoreIfMissing, waitForFile } from "./missing-file.ts";
 
 const RETRY_MS_MIN = 1_000;
@@ -35,14 +35,6 @@ export interface FleetDatabaseOptions {
   readonly onNotice: (text: string) => void;
   /** @param retryMs Undefined: it is not tried again. */
   readonly onFailure: (error: unknown, retryMs: number | undefined) => void;
-}
-
-/** What is done after everything is shipped, and before the end. */
-export interface OnceExtras {
-  /** A snapshot is written unless there is one of the newest TXID. */
-  readonly forceSnapshot?: boolean | undefined;
-  /** What retention allows to be deleted is deleted now. */
-  readonly enforceRetention?: boolean | undefined;
 }
 
 /** One of many databases: it starts, fails and is tried again without the others noticing. */
@@ -168,17 +160,10 @@ export class FleetDatabase implements ControlledDatabase {
    *
    * @throws {ReplicaError} As `Replication.start` and `Replication.once`.
    */
-  async once(
-    signal: AbortSignal,
-    { forceSnapshot, enforceRetention }: OnceExtras = {},
-  ): Promise<ReplicationState> {
+  async once(signal: AbortSignal, extras?: OnceExtras): Promise<ReplicationState> {
     return await this.#options.startInTurn(async () => {
       await this.#restore(signal);
-      const replication = await this.#open();
-      const state = await replication.once(signal);
-      if (forceSnapshot) await replication.snapshotNow(signal);
-      if (enforceRetention) await replication.enforceRetentionNow(signal);
-      return state;
+      return await (await this.#open()).once(signal, extras);
     });
   }
 

@@ -8,7 +8,8 @@ import { identityOf, openConfiguredReplica, replicaOfUrl } from "../config/repli
 import type { ControlTarget } from "../control/controlled-database.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
-import { FleetDatabase, type OnceExtras } from "./fleet-database.ts";
+import type { OnceExtras } from "../sync/replication-options.ts";
+import { FleetDatabase } from "./fleet-database.ts";
 import { FleetFolder } from "./fleet-folder.ts";
 import { limitStore } from "./limit-store.ts";
 import { canonicalPath } from "./member-config.ts";

@@ -13,7 +13,7 @@ import { Lease } from "./lease.ts";
 import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
-import type { ReplicationOptions, ReplicationState } from "./replication-options.ts";
+import type { OnceExtras, ReplicationOptions, ReplicationState } from "./replication-options.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Staging, type StagedFile } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
@@ -109,7 +109,7 @@ export class Replication {
     const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance({ ...options, onEvent, now }, staging);
+    const maintenance = buildMaintenance({ ...options, lease, onEvent, now }, staging);
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);
@@ -131,12 +131,18 @@ export class Replication {
   }
 
   /**
-   * Ships what is committed now, and returns.
+   * Ships what is committed now, does what else is asked for, and gives the lease back.
    *
    * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
    */
-  async once(signal: AbortSignal): Promise<ReplicationState> {
-    await this.#shipOnce(signal);
+  async once(signal: AbortSignal, extras: OnceExtras = {}): Promise<ReplicationState> {
+    try {
+      await this.#shipOnce(signal);
+      if (extras.forceSnapshot) await this.snapshotNow(signal);
+      if (extras.enforceRetention) await this.enforceRetentionNow(signal);
+    } finally {
+      await this.#uploader.release();
+    }
     return this.#stopped();
   }
 
@@ -211,6 +217,7 @@ export class Replication {
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
+      await this.#uploader.release();
     }
     return this.#stopped();
   }
@@ -236,12 +243,11 @@ export class Replication {
     await this.#ship(() => this.#uploader.drainOrFail(signal));
   }
 
-  /** Uploads what is staged, and the whole database once more where that turns out not to go on; then gives the lease back. */
+  /** Uploads what is staged, and the whole database once more where that turns out not to go on. */
   async #ship(upload: () => Promise<void>): Promise<void> {
     for (await upload(); this.#uploader.diverged !== undefined; await upload()) {
       await this.#captureWhatIsThere();
     }
-    await this.#uploader.release();
   }
 
   #stopped(): ReplicationState {

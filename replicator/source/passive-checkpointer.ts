@@ -24,7 +24,8 @@ export class PassiveCheckpointer {
    * Copies what readers allow, waiting for nobody. Undefined when another process checkpoints at this
    * moment: as good as our own.
    *
-   * @throws {ReplicaError} `SOURCE_INVALID` when the database file takes no page.
+   * @throws {ReplicaError} `LOCAL_FILE` when the disk is full, `SOURCE_INVALID` when the database file takes no
+   *   page for another reason.
    */
   async run(): Promise<CheckpointResult | undefined> {
     const reply = await this.#ask();
@@ -34,10 +35,13 @@ export class PassiveCheckpointer {
       return log < 0 ? undefined : { logFrames: log, checkpointedFrames: checkpointed };
     }
     if (/locked|busy/i.test(reply.error)) return undefined;
-    throw new ReplicaError(
-      "SOURCE_INVALID",
-      `the log of ${this.#path} could not be copied into the database: ${reply.error}`,
-    );
+    const sentence = `the log of ${this.#path} could not be copied into the database`;
+    if (/disk is full/i.test(reply.error)) {
+      // As the file system says it: it may pass.
+      const cause = Object.assign(new Error(reply.error), { code: "ENOSPC" });
+      throw new ReplicaError("LOCAL_FILE", `${sentence}: the disk is full`, { cause });
+    }
+    throw new ReplicaError("SOURCE_INVALID", `${sentence}: ${reply.error}`);
   }
 
   close(): void {

@@ -8,14 +8,15 @@ import { buildMaintenance } from "./build-maintenance.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
-import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
+import { checkpointedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
 import { Lease } from "./lease.ts";
 import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
 import type { OnceExtras, ReplicationOptions, ReplicationState } from "./replication-options.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
-import { Staging, type StagedFile } from "./staging.ts";
+import { Stager } from "./stager.ts";
+import { Staging } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
 import { Wakeup } from "./wakeup.ts";
 import { WalCapture } from "./wal-capture.ts";
@@ -39,6 +40,7 @@ export class Replication {
   readonly #checkpoints: Checkpoints;
   readonly #maintenance: Maintenance;
   readonly #continuity: Continuity;
+  readonly #stager: Stager;
   readonly #demands = new Demands();
   #syncedAtMs: number | undefined;
   #isRunning = false;
@@ -64,13 +66,13 @@ export class Replication {
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
     this.#continuity = parts.continuity;
+    this.#stager = new Stager(parts, this.#ended.signal);
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
-      captureWhatIsThere: () => this.#captureWhatIsThere(),
-      stageHeld: async (file) => this.#handOver(await file.finish()),
-      onCheckpoint: ({ log: log_frames, checkpointed: checkpointed_frames }) =>
-        this.#onEvent({ event: "checkpointed", log_frames, checkpointed_frames }),
+      captureWhatIsThere: () => this.#stager.whatIsThere(),
+      stageHeld: async (file) => this.#stager.handOver(await file.finish()),
+      onCheckpoint: (done) => this.#onEvent(checkpointedEvent(done)),
     });
     const ship = (signal: AbortSignal) =>
       this.#isRunning ? this.sync(signal) : this.#shipOnce(signal);
@@ -117,7 +119,7 @@ export class Replication {
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
-      await replication.#captureWhatIsThere();
+      await replication.#stager.whatIsThere();
     }
     onEvent(startedEvent(source, uploaded, point !== undefined));
     undo.move();
@@ -199,7 +201,7 @@ export class Replication {
         });
         if (waitMs === undefined && this.#uploader.waiting === 0) this.#syncedAtMs = Date.now();
       }
-      await this.#captureWhatIsThere();
+      await this.#stager.whatIsThere();
       await this.#meetDemands();
     } catch (error) {
       for (const each of [this.#ended, captures, uploads, giveUp]) each.abort();
@@ -239,14 +241,14 @@ export class Replication {
   }
 
   async #shipOnce(signal: AbortSignal): Promise<void> {
-    await this.#captureWhatIsThere();
+    await this.#stager.whatIsThere();
     await this.#ship(() => this.#uploader.drainOrFail(signal));
   }
 
   /** Uploads what is staged, and the whole database once more where that turns out not to go on. */
   async #ship(upload: () => Promise<void>): Promise<void> {
     for (await upload(); this.#uploader.diverged !== undefined; await upload()) {
-      await this.#captureWhatIsThere();
+      await this.#stager.whatIsThere();
     }
   }
 
@@ -267,8 +269,9 @@ export class Replication {
       const waitMs = isLong ? 0 : this.#pacer.waitMs(this.#uploader.waiting);
       if (waitMs > 0) return waitMs;
       const { txid } = this.#capture;
-      if (txid !== undefined && this.#checkpoints.isDue()) await this.#checkpoints.run();
-      else await this.#captureNext();
+      const isDue = txid !== undefined && this.#checkpoints.isDue();
+      if (isDue) await this.#stager.undeterred(() => this.#checkpoints.run());
+      else await this.#stager.next();
       if (this.#capture.txid === txid) return undefined;
       this.#pacer.take();
     }
@@ -277,29 +280,8 @@ export class Replication {
 
   async #meetDemands(): Promise<void> {
     await this.#demands.meet(async () => {
-      await this.#captureWhatIsThere();
+      await this.#stager.whatIsThere();
       return this.#capture.txid;
     });
-  }
-
-  /** Stages everything that is committed when it is called, and no more than a little of what follows. */
-  async #captureWhatIsThere(): Promise<void> {
-    const endBytes = this.#capture.walFileBytes();
-    do {
-      if (!(await this.#captureNext())) return;
-    } while (this.#capture.walBytes < endBytes);
-  }
-
-  /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */
-  async #captureNext(): Promise<boolean> {
-    await this.#continuity.assure(this.#ended.signal);
-    const staged = await this.#capture.capture();
-    if (staged) this.#handOver(staged);
-    return staged !== undefined;
-  }
-
-  #handOver(staged: StagedFile): void {
-    this.#onEvent(stagedEvent(staged));
-    this.#uploader.add(staged.txid);
   }
 }

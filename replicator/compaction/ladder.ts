@@ -75,6 +75,15 @@ export class Ladder {
     return Math.min(...this.#rungs.map((rung) => rung.dueMs));
   }
 
+  /** Forgets what it has seen of the store. */
+  forget(): void {
+    for (const rung of this.#rungs) {
+      rung.newest = null;
+      rung.refused = undefined;
+      rung.isHeldBack = false;
+    }
+  }
+
   /** Says that what could not be merged may be merged now: a snapshot covers what is missing. */
   retry(): void {
     for (const rung of this.#rungs) {

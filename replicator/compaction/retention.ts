@@ -73,6 +73,11 @@ export class Retention {
     return Math.min(this.#level0DueMs, this.#fullDueMs);
   }
 
+  /** Forgets what it has listed. */
+  forget(): void {
+    this.#level0 = this.#level1 = undefined;
+  }
+
   /** Says that a file above level 0 was written: it may replace others. */
   written(file: StoredLtx): void {
     const now = this.#options.now();

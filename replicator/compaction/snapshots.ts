@@ -53,6 +53,11 @@ export class Snapshots {
     }
   }
 
+  /** Forgets what it has seen of the store. */
+  forget(): void {
+    this.#newest = null;
+  }
+
   /** A snapshot is to be written as soon as possible, because TXIDs are missing. */
   need(): void {
     this.#isNeeded = true;

@@ -109,7 +109,8 @@ export class Replication {
     const onDiverged = () => wakeup.notify();
     const shipping = { replica, staging, lease, onEvent };
     const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
-    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
+    const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
+    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
     const maintenance = buildMaintenance({ ...options, lease, onEvent, now }, staging);
     const running = { onEvent, pacer, wakeup, maintenance, continuity };

@@ -29,7 +29,7 @@ export interface FleetDatabaseOptions {
   readonly waitsForFile: boolean;
   /** Its file may be removed: that is its end, and no failure. */
   readonly mayVanish: boolean;
-  /** Holds a place from the start until the first image is in the store, or the store is seen to be away. */
+  /** Holds a place from the start until the first image is in the store, or the store is seen to be away, or the disk to be full. */
   readonly startInTurn: Slots;
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly onNotice: (text: string) => void;
@@ -177,6 +177,8 @@ export class FleetDatabase implements ControlledDatabase {
         if (isReplicaError(error, "ABORTED") && stop.aborted) return;
         const { mayVanish, onFailure } = this.#options;
         const retries = this.#options.retries();
+        // To take it back by itself would mix two histories, each time the other one is idle.
+        const isTaken = this.#status === "replicating" && isReplicaError(error, "WRITER_CONFLICT");
         this.#error = error;
         this.#status = "stopped";
         // A process that ends by it keeps the log; one that goes on needs the locks again.
@@ -184,8 +186,9 @@ export class FleetDatabase implements ControlledDatabase {
         this.#hasVanished = mayVanish && !existsSync(this.path);
         if (this.#hasVanished) return;
         this.#started.reject(error);
-        // An old SQLite or a wrong setting is as it is until somebody changes it.
-        const isFinal = stop.aborted || !retries || isReplicaError(error, "BAD_CONFIG");
+        // An old SQLite, a wrong setting or a lost path is as it is until somebody changes it.
+        const isWrong = isTaken || isReplicaError(error, "BAD_CONFIG");
+        const isFinal = stop.aborted || !retries || isWrong;
         const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 10));
         onFailure(error, isFinal ? undefined : pauseMs);
         if (!retries) throw error;
@@ -247,7 +250,10 @@ export class FleetDatabase implements ControlledDatabase {
       databasePath,
       replica,
       onEvent: (event) => {
-        if (event.event === "store-unavailable") this.#onStoreAway();
+        // Others, which may be elsewhere, shall not wait for their turn meanwhile.
+        if (event.event === "store-unavailable" || event.event === "disk-full") {
+          this.#onStoreAway();
+        }
         this.#options.onEvent(event);
       },
     });

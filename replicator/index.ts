@@ -32,6 +32,8 @@ export interface ReplicateOptions {
   /** Steady writing is shipped as one file in so long: milliseconds, or text such as `10ms`. One second by default. */
   readonly syncInterval?: number | string | undefined;
   /** Environment variables in addition to this process' own, such as credentials. */
+  /** False: no lease is taken (`lock.json`), for stores without conditional writes; the path must have one writer then. */
+  readonly lease?: boolean | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Told what happens, as `eddy replicate --json` prints it. */
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
@@ -73,10 +75,10 @@ export interface RunningReplica extends AsyncDisposable {
  * @throws {ReplicaError} `BAD_CONFIG`, `SOURCE_INVALID`, `WRITER_CONFLICT`, and what the store answers.
  */
 export async function replicate(options: ReplicateOptions): Promise<RunningReplica> {
-  const { path, url, syncInterval, env } = options;
+  const { path, url, syncInterval, lease, env } = options;
   const syncIntervalMs =
     typeof syncInterval === "string" ? parseDuration(syncInterval, "syncInterval") : syncInterval;
-  const start: StartOptions = { path: localPath(path), url, syncIntervalMs };
+  const start: StartOptions = { path: localPath(path), url, syncIntervalMs, lease };
   const child = fork(CHILD, [JSON.stringify(start)], {
     env: { ...process.env, ...env },
     // Flags of this process, such as --inspect, are not for that one.

@@ -13,13 +13,18 @@ export interface LoadConfigOptions {
   readonly expandEnvironment: boolean;
 }
 
+/** Which file that is. */
+export function configPath(path: string | undefined, env: Environment): string {
+  return path ?? (env["LITESTREAM_CONFIG"] || DEFAULT_PATH);
+}
+
 /**
  * Reads the configuration file.
  *
  * @throws {ReplicaError} `BAD_CONFIG`, also when it cannot be read.
  */
 export function loadConfig({ path, env, expandEnvironment }: LoadConfigOptions): Config {
-  const name = path ?? (env["LITESTREAM_CONFIG"] || DEFAULT_PATH);
+  const name = configPath(path, env);
   let text: string;
   try {
     text = readFileSync(name, "utf8");

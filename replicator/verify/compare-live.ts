@@ -4,13 +4,14 @@
  * replicator notices.
  */
 import { closeSync, existsSync, openSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../../shared/ltx/header.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import { readAt } from "../files/read-at.ts";
+import { stagingFolderOf } from "../sync/staging.ts";
 import { readWalBatch, WalFile, walStart } from "../wal/wal-reader.ts";
 import { compareDatabaseFiles, type FileDifference } from "./compare-files.ts";
 
@@ -26,6 +27,8 @@ export type LiveComparison =
 
 export interface CompareLiveOptions {
   readonly databasePath: string;
+  /** Where its staged files are; beside it when undefined. */
+  readonly stagingFolder?: string | undefined;
   readonly restoredPath: string;
   /** Of the restored database. */
   readonly txid: Txid;
@@ -36,8 +39,9 @@ export interface CompareLiveOptions {
 /** @throws {ReplicaError} `SOURCE_INVALID` when the live database cannot be read. */
 export async function compareWithLive(options: CompareLiveOptions): Promise<LiveComparison> {
   const { databasePath, restoredPath, txid, folder } = options;
+  const { stagingFolder = stagingFolderOf(databasePath) } = options;
   if (!existsSync(databasePath)) refuse(databasePath, "there is no such file");
-  const level = join(dirname(databasePath), `.${basename(databasePath)}-litestream`, "ltx", "0");
+  const level = join(stagingFolder, "ltx", "0");
   const staged = newestStaged(level);
   if (staged === undefined) return notComparable(`${level} says no TXID: replicated elsewhere?`);
   if (staged !== txid) return notComparable(`it is at TXID ${formatTxid(staged)} already`);

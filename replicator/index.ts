@@ -20,9 +20,10 @@ import type {
   Request,
   StartOptions,
 } from "./library/protocol.ts";
+import { moduleBeside } from "./module-beside.ts";
 import type { ReplicationEvent } from "./sync/events.ts";
 
-const CHILD = fileURLToPath(new URL("./library/child.ts", import.meta.url));
+const CHILD = fileURLToPath(moduleBeside("./library/child", import.meta.url));
 
 export interface ReplicateOptions {
   /** The database file. It must exist; the application goes on using it. */
@@ -31,9 +32,9 @@ export interface ReplicateOptions {
   readonly url: string;
   /** Steady writing is shipped as one file in so long: milliseconds, or text such as `10ms`. One second by default. */
   readonly syncInterval?: number | string | undefined;
-  /** Environment variables in addition to this process' own, such as credentials. */
   /** False: no lease is taken (`lock.json`), for stores without conditional writes; the path must have one writer then. */
   readonly lease?: boolean | undefined;
+  /** Environment variables in addition to this process' own, such as credentials. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Told what happens, as `eddy replicate --json` prints it. */
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;

@@ -217,10 +217,10 @@ export class Replication {
     try {
       await Promise.all([uploading, maintaining]);
       await this.#ship(() => this.#uploader.drain(giveUp.signal));
+      await this.#uploader.release();
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
-      await this.#uploader.release();
     }
     return this.#stopped();
   }

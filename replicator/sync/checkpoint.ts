@@ -1,6 +1,7 @@
 import type { CheckpointResult } from "../source/passive-checkpointer.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
-import type { HeldFile, WalCapture } from "./wal-capture.ts";
+import type { HeldFile } from "./staging.ts";
+import type { WalCapture } from "./wal-capture.ts";
 import type { CapturePosition } from "./decide-capture.ts";
 
 /** From so many pages of log on, it is checkpointed; Litestream's threshold. */
@@ -10,7 +11,7 @@ const REST_BYTES_MAX = 4 * 1024 * 1024;
 /** Copying goes on without a lock so often before the writer counts as too fast for it. */
 const PASSES_MAX = 4;
 /** From here on a writer that is too fast has to wait, however much is left. In bytes of log. */
-const WAL_BYTES_MAX = 128 * 1024 * 1024;
+const WAL_BYTES_MAX = 64 * 1024 * 1024;
 /** What is held in memory under the write lock, at most. In bytes. */
 const HELD_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -73,11 +74,15 @@ export class Checkpoints {
     this.#triedAt = capture.position;
   }
 
-  /** Copies while the application writes. Says whether what is left in the log is short. */
+  /**
+   * Copies while the application writes, until what is left is short or the log is long. Says whether
+   * what is left is short.
+   */
   async #copyUnlocked(): Promise<boolean> {
     const { source, capture, captureWhatIsThere } = this.#parts;
     const restFrames = Math.ceil(REST_BYTES_MAX / source.pageSize);
-    for (let pass = 0; pass < PASSES_MAX; pass++) {
+    let isLong = false;
+    for (let pass = 0; isLong || pass < PASSES_MAX; pass++) {
       capture.noticeNewLog();
       source.advanceReadLock();
       await source.checkpointPassive();
@@ -85,7 +90,10 @@ export class Checkpoints {
         await source.syncToDisk();
         return true;
       }
+      // Right behind a copy, with nothing captured in between, the least is left.
+      if (isLong) return false;
       await captureWhatIsThere();
+      isLong = capture.walBytes > WAL_BYTES_MAX;
     }
     return false;
   }
@@ -125,7 +133,7 @@ export class Checkpoints {
       if (next === "image") return false;
       if (!next) return true;
       held.push(next);
-      heldBytes += next.sizeBytes;
+      heldBytes += next.pageBytes;
       if (heldBytes < HELD_BYTES_MAX) continue;
       for (const file of held.splice(0)) await stageHeld(file);
       heldBytes = 0;

@@ -35,22 +35,10 @@ export function* encodeInPieces(
   }
 }
 
-export interface HeldPieces {
-  readonly pieces: readonly Uint8Array[];
-  readonly summary: LtxSummary;
-}
-
-/** Encodes the whole file into memory. */
-export function readAll(generator: Generator<Uint8Array, LtxSummary>): HeldPieces {
-  const pieces: Uint8Array[] = [];
-  for (;;) {
-    const next = generator.next();
-    if (next.done) return { pieces, summary: next.value };
-    pieces.push(next.value);
-  }
-}
-
-export function* replay({ pieces, summary }: HeldPieces): Generator<Uint8Array, LtxSummary> {
-  yield* pieces;
-  return summary;
+/** The same file with its pages in memory: nothing is read any more when it is encoded. */
+export function holdPages(ltx: LtxSource): LtxSource {
+  return {
+    ...ltx,
+    pages: Array.from(ltx.pages, ({ pgno, data }) => ({ pgno, data: data.slice() })),
+  };
 }

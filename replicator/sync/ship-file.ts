@@ -44,6 +44,7 @@ export class Shipping {
     const put = (either: AbortSignal) => this.#put(txid, either);
     try {
       const sizeBytes = await (lease ? lease.during(signal, put) : put(signal));
+      lease?.renewAhead(signal);
       return { sizeBytes };
     } catch (error) {
       if (isReplicaError(error, "STORE_CONFLICT")) return await this.#judge(txid, error, signal);

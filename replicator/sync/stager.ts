@@ -32,7 +32,7 @@ export class Stager {
     const endBytes = capture.walFileBytes();
     do {
       if (!(await this.next())) return;
-    } while (capture.walBytes < endBytes);
+    } while (capture.isCutShort && capture.walBytes < endBytes);
   }
 
   /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */

@@ -31,6 +31,13 @@ export function stagingFolderOf(databasePath: string): string {
   return join(dirname(databasePath), `.${basename(databasePath)}-litestream`);
 }
 
+/** An LTX file that is in memory only. */
+export interface HeldFile {
+  /** Of its pages. */
+  readonly pageBytes: number;
+  readonly finish: () => Promise<StagedFile>;
+}
+
 /**
  * The local level 0: files that are on their way to the store, and the newest one that is there
  * already. In Litestream's place, so that either finds where the other left off.

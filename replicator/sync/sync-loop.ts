@@ -22,7 +22,7 @@ import { Wakeup } from "./wakeup.ts";
 import { WalCapture } from "./wal-capture.ts";
 
 /** A log of which so much waits to be captured is captured whatever the pace is. In bytes. */
-const LONG_LOG_BYTES = 32 * 1024 * 1024;
+const LONG_LOG_BYTES = 16 * 1024 * 1024;
 /** What steady writing comes down to, in milliseconds a file; Litestream's interval. */
 const SYNC_INTERVAL_MS = 1_000;
 /** What is left is uploaded for so long after the end was asked for, in milliseconds. */

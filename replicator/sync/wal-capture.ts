@@ -18,24 +18,18 @@ import { differingPages } from "./compare-pages.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { lookAtLog, refuseUnreadable } from "./look-at-log.ts";
 import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
-import { DisturbedError, encodeInPieces, readAll, replay } from "./ltx-pieces.ts";
+import { DisturbedError, encodeInPieces, holdPages } from "./ltx-pieces.ts";
 import type { PageMemory } from "./page-memory.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
 import { stagedFile, stageFile } from "./stage-file.ts";
-import type { StagedFile, Staging } from "./staging.ts";
+import type { HeldFile, StagedFile, Staging } from "./staging.ts";
 import { isUndisturbedSince } from "./undisturbed.ts";
 
 /** What one LTX file takes from the log at most before it ends at a commit, as Litestream's. In bytes. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 /** The log can be begun anew once while a full image is read, never twice: see `holdReadLock`. */
 const IMAGE_ATTEMPTS = 3;
-
-/** An LTX file that is in memory only. */
-export interface HeldFile {
-  readonly sizeBytes: number;
-  readonly finish: () => Promise<StagedFile>;
-}
 
 export interface WalCaptureOptions {
   readonly source: SourceDatabase;
@@ -50,6 +44,12 @@ export interface WalCaptureOptions {
   readonly onEvent?: ((event: ReplicationEvent) => void) | undefined;
 }
 
+interface StageOptions {
+  readonly position?: WalPosition | "no-log";
+  readonly imageReason?: string;
+  readonly isUndisturbed?: () => boolean;
+}
+
 /** Turns what the application commits into staged LTX files, one TXID each, without a gap. */
 export class WalCapture {
   readonly #source: SourceDatabase;
@@ -62,6 +62,7 @@ export class WalCapture {
   #commit = 0;
   #timestampMs = 0;
   #position: CapturePosition;
+  #isCutShort = false;
 
   constructor(options: WalCaptureOptions) {
     this.#source = options.source;
@@ -81,6 +82,11 @@ export class WalCapture {
   /** Bytes of the log that have been read: what a checkpoint would set free. */
   get walBytes(): number {
     return typeof this.#position === "object" ? this.#position.offset : 0;
+  }
+
+  /** The last file ended because it was full: more was committed when it was read. */
+  get isCutShort(): boolean {
+    return this.#isCutShort;
   }
 
   /** Up to where the log has been captured. */
@@ -121,7 +127,7 @@ export class WalCapture {
     const { ltx, batch } = next;
     const isUndisturbed = () => isUndisturbedSince(batch.end.header, this.#source);
     try {
-      return await this.#ship(ltx, isUndisturbed, batch.end);
+      return await this.#stage(ltx, { isUndisturbed, position: batch.end });
     } catch (error) {
       if (!(error instanceof DisturbedError)) throw error;
       return await this.#captureImage("the log was begun anew while it was read");
@@ -143,17 +149,15 @@ export class WalCapture {
     if (!next) return undefined;
     const { ltx, batch } = next;
     const before = this.#txid;
-    const noted = this.#memory.note(ltx);
-    const held = readAll(encodeInPieces(noted, { codec: this.#codec }));
+    // Encoded when the lock is free again: that takes several times as long.
+    const held = holdPages(ltx);
     if (!this.#source.isStillInPlace()) return "image";
     this.#take(ltx.header, batch.end);
     return {
-      sizeBytes: held.summary.sizeBytes,
+      pageBytes: ltx.pageCount * this.#source.pageSize,
       finish: async () => {
         try {
-          const summary = await stageFile(this.#staging, ltx.header.maxTxid, replay(held));
-          await this.#memory.take(summary, noted);
-          return stagedFile(summary);
+          return await this.#stage(held, {});
         } catch (error) {
           // These commits are in no file, and may be in no log any more.
           this.#txid = before;
@@ -171,6 +175,7 @@ export class WalCapture {
   #nextLtx(wal: WalFile, decision: CaptureDecision) {
     if (decision.kind !== "incremental") return undefined;
     const batch = readWalBatch(wal, decision.from, BATCH_BYTES_MAX);
+    this.#isCutShort = !!batch && batch.end.offset - batch.start.offset >= BATCH_BYTES_MAX;
     if (!batch) {
       refuseUnreadable(this.#source, wal, decision.from);
       this.#position = decision.from;
@@ -246,13 +251,15 @@ export class WalCapture {
       const isUndisturbed = () => isUndisturbedSince(header, this.#source);
       const remembered = this.#memory.at(this.#txid);
       try {
-        if (!remembered) return await this.#ship(full, isUndisturbed, position, reason);
+        if (!remembered) {
+          return await this.#stage(full, { isUndisturbed, position, imageReason: reason });
+        }
         const { point } = remembered;
         const pgnos = await differingPages(full, remembered);
         let staged: StagedFile | undefined;
         if (pgnos.size > 0 || full.header.commit !== point.commit) {
           const ltx = partialLtx(full, pgnos, batch, options);
-          staged = await this.#ship(ltx, isUndisturbed, position);
+          staged = await this.#stage(ltx, { isUndisturbed, position });
         } else {
           if (!isUndisturbed()) throw new DisturbedError();
           this.#take({ ...point, maxTxid: point.txid }, position);
@@ -266,17 +273,12 @@ export class WalCapture {
     }
   }
 
-  /** Stages a file, and with it takes its TXID and what lies in the log before `position`. */
-  async #ship(
-    ltx: LtxSource,
-    isUndisturbed: () => boolean,
-    position: WalPosition | "no-log",
-    imageReason?: string,
-  ): Promise<StagedFile> {
+  /** Stages a file, and with it takes its TXID and what lies in the log before `position`, unless that is done. */
+  async #stage(ltx: LtxSource, { position, imageReason, isUndisturbed }: StageOptions) {
     const noted = this.#memory.note(ltx);
     const pieces = encodeInPieces(noted, { isUndisturbed, codec: this.#codec });
     const summary = await stageFile(this.#staging, ltx.header.maxTxid, pieces);
-    this.#take(ltx.header, position);
+    if (position !== undefined) this.#take(ltx.header, position);
     await this.#memory.take(summary, noted);
     return stagedFile(summary, imageReason);
   }

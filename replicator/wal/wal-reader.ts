@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { readAt } from "../files/read-at.ts";
+import { readAt, readInto } from "../files/read-at.ts";
 import { updateWalChecksum, type WalChecksum } from "./wal-checksum.ts";
 import {
   parseWalHeader,
@@ -10,6 +10,8 @@ import {
 
 /** Read at a time, in bytes, rounded to whole frames. */
 const CHUNK_BYTES = 1024 * 1024;
+/** Used again by every batch: a megabyte of its own for each look at the log keeps the collector busy. */
+let scratch = new Uint8Array(0);
 
 /** One frame, to be known again. */
 interface FrameMark {
@@ -67,6 +69,11 @@ export class WalFile implements Disposable {
 
   sizeBytes(): number {
     return fstatSync(this.#fd).size;
+  }
+
+  /** The same into `bytes`, as much as fits. */
+  readInto(bytes: Uint8Array, offset: number): Uint8Array {
+    return readInto(bytes, this.#fd, offset);
   }
 
   header(): WalHeader | undefined {
@@ -136,9 +143,11 @@ export function readWalBatch(
   let end = start;
   let commit = 0;
   let { offset, checksum } = start;
+  const chunkBytes = framesAChunk * frameBytes;
+  if (scratch.length < chunkBytes) scratch = new Uint8Array(chunkBytes);
   // Bounded by the file: every pass reads a whole frame or ends.
   for (;;) {
-    const chunk = file.read(offset, framesAChunk * frameBytes);
+    const chunk = file.readInto(scratch.subarray(0, chunkBytes), offset);
     const frames = Math.floor(chunk.length / frameBytes);
     for (let index = 0; index < frames; index++) {
       const frame = chunk.subarray(index * frameBytes, (index + 1) * frameBytes);

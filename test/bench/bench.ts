@@ -6,6 +6,7 @@ import { benchFirstImage } from "./first-image.ts";
 import { benchCommitToQueryable } from "./commit-to-queryable.ts";
 import { benchRestoreManyFiles } from "./restore-many-files.ts";
 import { benchFlatOut } from "./flat-out.ts";
+import { benchHourOfLoad } from "./hour-of-load.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   codec: benchCodec,
@@ -14,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   "commit-to-queryable": benchCommitToQueryable,
   "restore-many-files": benchRestoreManyFiles,
   "flat-out": benchFlatOut,
+  "hour-of-load": benchHourOfLoad,
 };
 
 Object.assign(process.env, QUIET_WRANGLER);

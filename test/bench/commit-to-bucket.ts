@@ -1,6 +1,6 @@
 /**
  * How long a commit takes to be in the bucket: Eddy and the real Litestream, one after the other, against
- * the same local R2 through the same proxy, which tells when each PUT was answered.
+ * the same SeaweedFS through the same proxy, which tells when each PUT was answered.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -8,10 +8,10 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { decodeLtx } from "../../shared/ltx/decoder.ts";
-import { LOCAL_BUCKET, LOCAL_CREDENTIALS, startLocalWorker } from "../../tools/local-worker.ts";
-import { freePort } from "../support/free-port.ts";
 import { peerBinary } from "../support/litestream.ts";
 import { startResigningProxy, type StoredObject } from "../support/resigning-proxy.ts";
+import { seaweedUrl, startSeaweedFs, type SeaweedFs } from "../support/seaweedfs.ts";
+import { usageOf } from "./process-usage.ts";
 import { milliseconds, percentile, printTable } from "./statistics.ts";
 
 /** How often the application commits. */
@@ -25,25 +25,19 @@ const BUSY: Rhythm = { beats: 200, intervalMs: 50 };
 
 interface Contender {
   readonly name: string;
-  start(path: string, endpoint: string, folder: string): ChildProcess;
+  start(path: string, server: SeaweedFs, folder: string): ChildProcess;
 }
-
-const credentials = {
-  AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId,
-  AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey,
-  AWS_CA_BUNDLE: undefined,
-};
 
 function eddy(name: string, interval: string | undefined): Contender {
   const options = interval === undefined ? [] : ["--sync-interval", interval];
   return {
     name,
-    start(path, endpoint) {
-      const url = storeUrl(basename(dirname(path)), endpoint);
+    start(path, server) {
+      const url = seaweedUrl(server, basename(dirname(path)));
       return spawn(
         process.execPath,
         ["replicator/eddy.mjs", "replicate", path, url, "--json", ...options],
-        { stdio: "ignore", env: { ...process.env, ...credentials } },
+        { stdio: "ignore", env: { ...process.env, ...server.env } },
       );
     },
   };
@@ -52,7 +46,7 @@ function eddy(name: string, interval: string | undefined): Contender {
 function litestream(name: string, interval: string | undefined): Contender {
   return {
     name,
-    start(path, endpoint, folder) {
+    start(path, server, folder) {
       const prefix = basename(dirname(path));
       const config = join(folder, `${prefix}.json`);
       // JSON is YAML.
@@ -65,10 +59,10 @@ function litestream(name: string, interval: string | undefined): Contender {
               ...(interval && { "monitor-interval": interval }),
               replica: {
                 type: "s3",
-                bucket: LOCAL_BUCKET,
+                bucket: server.bucket,
                 path: prefix,
-                endpoint,
-                region: "auto",
+                endpoint: server.endpoint,
+                region: "us-east-1",
                 "force-path-style": true,
                 ...(interval && { "sync-interval": interval }),
               },
@@ -78,24 +72,17 @@ function litestream(name: string, interval: string | undefined): Contender {
       );
       return spawn(peerBinary("litestream"), ["replicate", "-config", config], {
         stdio: "ignore",
-        env: { ...process.env, ...credentials },
+        env: { ...process.env, ...server.env, AWS_CA_BUNDLE: undefined },
       });
     },
   };
 }
 
-function storeUrl(path: string, endpoint: string): string {
-  const parameters = new URLSearchParams({ endpoint, region: "auto", forcePathStyle: "true" });
-  return `s3://${LOCAL_BUCKET}/${path}?${parameters.toString()}`;
-}
-
 /** Prints the table of commit to bucket. */
 export async function benchCommitToBucket(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "eddy-bench-"));
-  const port = await freePort();
-  const worker = await startLocalWorker({ folder, port, token: "bench", databases: {} });
+  const { seaweed, stop } = await startSeaweedFs();
   try {
-    const endpoint = `${worker.url}/cdn-cgi/local/r2/s3`;
     const byDefault = [eddy("Eddy", undefined), litestream("Litestream 0.5.17", undefined)];
     const often = [
       eddy("Eddy, interval 10 ms", "10ms"),
@@ -106,15 +93,15 @@ export async function benchCommitToBucket(): Promise<void> {
       [BUSY, [...byDefault, ...often]],
     ];
     for (const [rhythm, contenders] of tables) {
-      const rows = [["", "median", "p99", "files"]];
+      const rows = [["", "median", "p99", "files", "of a core", "resident"]];
       for (const contender of contenders) {
-        rows.push(await measure(contender, rhythm, { endpoint, folder }));
+        rows.push(await measure(contender, rhythm, { seaweed, folder }));
       }
       const { beats, intervalMs } = rhythm;
       printTable(`commit to bucket, ${beats} commits, one every ${intervalMs} ms`, rows);
     }
   } finally {
-    await worker.stop();
+    await stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -122,7 +109,7 @@ export async function benchCommitToBucket(): Promise<void> {
 async function measure(
   contender: Contender,
   rhythm: Rhythm,
-  { endpoint: upstream, folder }: { readonly endpoint: string; readonly folder: string },
+  { seaweed, folder }: { readonly seaweed: SeaweedFs; readonly folder: string },
 ): Promise<string[]> {
   const path = join(mkdtempSync(join(folder, "db-")), "beats.db");
   const database = new DatabaseSync(path);
@@ -133,14 +120,15 @@ async function measure(
   const stored: StoredObject[] = [];
   let onStored: (() => void) | undefined;
   const proxy = await startResigningProxy({
-    upstream,
-    ...LOCAL_CREDENTIALS,
+    upstream: seaweed.endpoint,
+    accessKeyId: seaweed.env["AWS_ACCESS_KEY_ID"] ?? "",
+    secretAccessKey: seaweed.env["AWS_SECRET_ACCESS_KEY"] ?? "",
     onStored(object) {
       if (object.path.includes("/0000/")) stored.push(object);
       onStored?.();
     },
   });
-  const replicator = contender.start(path, proxy.url, folder);
+  const replicator = contender.start(path, { ...seaweed, endpoint: proxy.url }, folder);
   const ended = new Promise<never>((_, reject) => {
     replicator.once("exit", (code) => reject(new Error(`${contender.name} ended with ${code}`)));
   });
@@ -151,7 +139,11 @@ async function measure(
     }
   };
   await until(() => stored.length > 0);
+  const before = usageOf(replicator.pid ?? 0).cpuSeconds;
+  const startMs = performance.now();
   const committedAtMs = await writeBeats(path, rhythm);
+  const seconds = (performance.now() - startMs) / 1000;
+  const { cpuSeconds, residentBytes } = usageOf(replicator.pid ?? 0);
   const image = new Image(folder);
   const latencies: number[] = [];
   let seen = 0;
@@ -170,7 +162,10 @@ async function measure(
   replicator.kill("SIGKILL");
   await proxy.close();
   const [median, p99] = [percentile(latencies, 0.5), percentile(latencies, 0.99)];
-  return [contender.name, milliseconds(median), milliseconds(p99), String(stored.length)];
+  const core = `${(((cpuSeconds - before) / seconds) * 100).toFixed(1)} %`;
+  const resident = `${(residentBytes / 1e6).toFixed(0)} MB`;
+  const times = [milliseconds(median), milliseconds(p99)];
+  return [contender.name, ...times, String(stored.length), core, resident];
 }
 
 async function writeBeats(path: string, rhythm: Rhythm): Promise<Map<number, number>> {

@@ -11,7 +11,6 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
-  readFileSync,
   readSync,
   rmSync,
   statSync,
@@ -24,6 +23,7 @@ import { S3Store } from "../../shared/storage/s3-store.ts";
 import { peerBinary } from "../support/litestream.ts";
 import { seaweedUrl, startSeaweedFs, type SeaweedFs } from "../support/seaweedfs.ts";
 import { createLargeDatabase } from "./large-database.ts";
+import { usageOf } from "./process-usage.ts";
 import { printTable } from "./statistics.ts";
 
 const MEGABYTES = (process.env["FIRST_IMAGE_MB"] ?? "1024").split(",").map(Number);
@@ -145,17 +145,6 @@ async function imageIn(store: S3Store, prefix: string, replicator: ChildProcess)
     }
     await delay(POLL_MS);
   }
-}
-
-/** What Linux says of a process that still runs. */
-function usageOf(pid: number): { peakBytes: number; cpuSeconds: number } {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const peakKib = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]);
-  // Behind the command's name in parentheses: user and system time are fields 14 and 15, in ticks of 10 ms.
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /s, "")
-    .split(" ");
-  return { peakBytes: peakKib * 1024, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100 };
 }
 
 function readFileInPieces(path: string): void {

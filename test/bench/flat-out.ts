@@ -39,7 +39,7 @@ const CONTENDERS: readonly Contender[] = [
   {
     name: "Eddy",
     start: (path, url, env) =>
-      spawn(process.execPath, ["replicator/cli.ts", "replicate", path, url], {
+      spawn(process.execPath, ["replicator/eddy.mjs", "replicate", path, url], {
         stdio: "ignore",
         env,
       }),

@@ -28,7 +28,7 @@ const CONTENDERS: readonly Contender[] = [
     name: "Eddy",
     command: (url, output) => [
       process.execPath,
-      ["replicator/cli.ts", "restore", url, "-o", output],
+      ["replicator/eddy.mjs", "restore", url, "-o", output],
     ],
   },
   {

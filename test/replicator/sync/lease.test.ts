@@ -68,12 +68,12 @@ describe.each([
     });
   });
 
-  it("asks nothing of the store while more than half of its time is left", async () => {
+  it("asks nothing of the store while more than a third of its time is left", async () => {
     const counting = countingStore(store);
     const lease = await look("a", counting);
     await lease.hold(never);
     counting.reset();
-    nowMs += LEASE_MS / 2 - 1;
+    nowMs += (2 * LEASE_MS) / 3 - 1;
     await lease.hold(never);
     expect([counting.gets, counting.puts, counting.lists]).toEqual([0, 0, 0]);
     nowMs += 1;
@@ -83,6 +83,24 @@ describe.each([
       generation: 1,
       expires_at: new Date(nowMs + LEASE_MS).toISOString(),
     });
+  });
+
+  it("is renewed beside an upload from half of its time on, so that the next need not wait for it", async () => {
+    const counting = countingStore(store);
+    const lease = await look("a", counting);
+    await lease.hold(never);
+    counting.reset();
+    nowMs += LEASE_MS / 2 - 1;
+    lease.renewAhead(never);
+    expect(counting.puts).toBe(0);
+    nowMs += 1;
+    lease.renewAhead(never);
+    // Waits for a renewal that is under way.
+    await lease.confirm(never);
+    counting.reset();
+    nowMs += LEASE_MS / 2;
+    await lease.hold(never);
+    expect(counting.puts).toBe(0);
   });
 
   it("is renewed also when the clock was set back", async () => {

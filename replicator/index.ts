@@ -20,9 +20,10 @@ import type {
   Request,
   StartOptions,
 } from "./library/protocol.ts";
+import { moduleBeside } from "./module-beside.ts";
 import type { ReplicationEvent } from "./sync/events.ts";
 
-const CHILD = fileURLToPath(new URL("./library/child.ts", import.meta.url));
+const CHILD = fileURLToPath(moduleBeside("./library/child", import.meta.url));
 
 export interface ReplicateOptions {
   /** The database file. It must exist; the application goes on using it. */
@@ -31,6 +32,8 @@ export interface ReplicateOptions {
   readonly url: string;
   /** Steady writing is shipped as one file in so long: milliseconds, or text such as `10ms`. One second by default. */
   readonly syncInterval?: number | string | undefined;
+  /** False: no lease is taken (`lock.json`), for stores without conditional writes; the path must have one writer then. */
+  readonly lease?: boolean | undefined;
   /** Environment variables in addition to this process' own, such as credentials. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Told what happens, as `eddy replicate --json` prints it. */
@@ -73,10 +76,10 @@ export interface RunningReplica extends AsyncDisposable {
  * @throws {ReplicaError} `BAD_CONFIG`, `SOURCE_INVALID`, `WRITER_CONFLICT`, and what the store answers.
  */
 export async function replicate(options: ReplicateOptions): Promise<RunningReplica> {
-  const { path, url, syncInterval, env } = options;
+  const { path, url, syncInterval, lease, env } = options;
   const syncIntervalMs =
     typeof syncInterval === "string" ? parseDuration(syncInterval, "syncInterval") : syncInterval;
-  const start: StartOptions = { path: localPath(path), url, syncIntervalMs };
+  const start: StartOptions = { path: localPath(path), url, syncIntervalMs, lease };
   const child = fork(CHILD, [JSON.stringify(start)], {
     env: { ...process.env, ...env },
     // Flags of this process, such as --inspect, are not for that one.

@@ -2,32 +2,35 @@ import { ReplicaError } from "../../shared/errors.ts";
 import { LEVEL_MAX } from "../../shared/limits.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
-import { openReplica } from "../storage/open-store.ts";
 import { printJson, printLine, usageError } from "../terminal/output.ts";
 import type { Command } from "commander";
+import type { ConfigFlags } from "../config/command-line.ts";
+import { addConfigOptions, namedReplica } from "./replica-argument.ts";
 
 /** Options of `eddy ltx` as the command line gives them. */
-interface LtxFlags {
+interface LtxFlags extends ConfigFlags {
   readonly level: string;
   readonly json?: boolean;
 }
 
 /** Makes `eddy ltx` known to the command line. */
 export function addLtx(program: Command, signal: AbortSignal): void {
-  program
+  const command = program
     .command("ltx")
     .description("list the LTX files of a replica")
-    .argument("<url>", "the replica")
+    .argument("<replica>", "the replica's URL, or a database of the configuration")
     .option("--level <level>", "0 to 9, or all", "0")
-    .option("--json", "print them as JSON")
+    .option("--json", "print them as JSON");
+  addConfigOptions(command)
     .addHelpText("after", `\nExample:\n  eddy ltx r2://ACCOUNT_ID/eddy/app.db --level all`)
-    .action((url: string, flags: LtxFlags) => ltxCommand(url, flags, signal));
+    .action((name: string, flags: LtxFlags) => ltxCommand(name, flags, signal));
 }
 
-/** `eddy ltx URL`: the LTX files of a replica, level by level. JSON as Litestream's `ltx -json`. */
-async function ltxCommand(url: string, flags: LtxFlags, signal: AbortSignal): Promise<void> {
+/** `eddy ltx URL` or `eddy ltx DB`: the LTX files of a replica, level by level. JSON as Litestream's `ltx -json`. */
+async function ltxCommand(name: string, flags: LtxFlags, signal: AbortSignal): Promise<void> {
   const levels = levelsOf(flags.level);
-  const replica = openReplica(url, { env: process.env, writing: false, signal });
+  const { url, open } = await namedReplica(name, flags);
+  const replica = open({ writing: false, signal });
   const rows: Record<"level" | "min_txid" | "max_txid" | "size" | "timestamp", string | number>[] =
     [];
   for (const level of levels) {

@@ -6,22 +6,25 @@ import { codeOf } from "../storage/durable-file.ts";
 import { stagingFolderOf } from "../sync/staging.ts";
 import { printJson, printLine } from "../terminal/output.ts";
 import type { Command } from "commander";
+import type { ConfigFlags } from "../config/command-line.ts";
 import { absolute } from "./control-options.ts";
+import { addConfigOptions, configuredDatabase } from "./replica-argument.ts";
 
 /** Options of `eddy reset` as the command line gives them. */
-interface ResetFlags {
+interface ResetFlags extends ConfigFlags {
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
 /** Makes `eddy reset` known to the command line. */
 export function addReset(program: Command): void {
-  program
+  const command = program
     .command("reset")
     .description("remove the local LTX files of a database; the database and the replica stay")
     .argument("<database>", "the SQLite file")
     .option("--dry-run", "show what would be removed, and remove nothing")
-    .option("--json", "print it as JSON")
+    .option("--json", "print it as JSON");
+  addConfigOptions(command)
     .addHelpText(
       "after",
       `
@@ -37,9 +40,10 @@ Refused while a replicator works on the database.`,
  *
  * @throws {ReplicaError} `WRITER_CONFLICT` while a replicator works on it.
  */
-async function resetCommand(database: string, { dryRun, json }: ResetFlags): Promise<void> {
+async function resetCommand(database: string, flags: ResetFlags): Promise<void> {
+  const { dryRun, json } = flags;
   const path = absolute(database);
-  const staging = stagingFolderOf(realPath(path));
+  const staging = await stagingFolder(realPath(path), flags);
   const folder = join(staging, "ltx");
   const files = await filesBelow(folder);
   const isThere = files !== undefined;
@@ -64,6 +68,11 @@ async function resetCommand(database: string, { dryRun, json }: ResetFlags): Pro
   printLine(
     `removed ${folder} with ${files.length} files. The next start takes up the position in the store, and ships the whole database as the next TXID`,
   );
+}
+
+/** Where the configuration puts it, or beside the database: for one that no configuration knows, too. */
+async function stagingFolder(path: string, flags: ConfigFlags): Promise<string> {
+  return (await configuredDatabase(path, flags))?.stagingFolder ?? stagingFolderOf(path);
 }
 
 /** Undefined when there is no such folder. */

@@ -1,9 +1,10 @@
+import type { ConfigFlags } from "../config/command-line.ts";
 import { parseRef } from "../../shared/replica/ref.ts";
 import type { RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import { usageError } from "../terminal/output.ts";
 
 /** Options of `eddy restore` as the command line gives them. */
-export interface RestoreFlags {
+export interface RestoreFlags extends ConfigFlags {
   readonly output?: string;
   readonly txid?: string;
   readonly timestamp?: string;

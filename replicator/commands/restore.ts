@@ -9,10 +9,10 @@ import {
   type RestoreOptions,
   type RestoreResult,
 } from "../restore/restore-database.ts";
-import { openReplica } from "../storage/open-store.ts";
 import { URLS } from "../terminal/help.ts";
 import { printJson, printLine, usageError } from "../terminal/output.ts";
 import { megabytes, progressLine } from "../terminal/progress.ts";
+import { addConfigOptions, namedReplica } from "./replica-argument.ts";
 import { parallelismOf, targetOf, type RestoreFlags } from "./restore-flags.ts";
 import { followCommand } from "./restore-follow.ts";
 import { isRestoreLink, restoreLinkCommand } from "./restore-link.ts";
@@ -22,17 +22,24 @@ const EXAMPLES = `
 Examples:
   eddy restore r2://ACCOUNT_ID/eddy/app.db -o app.db
   eddy restore file:///var/backups/app -o yesterday.db --timestamp -1d
+  eddy restore /data/app.db --config litestream.yml
   eddy restore file:///var/backups/app -o before.db --txid 00000000000004d2
   eddy restore r2://ACCOUNT_ID/eddy/app.db -o reader.db --follow
   EDDY_TOKEN=… eddy restore https://WORKER/v1/dbs/app/snapshots/latest/app.db -o app.db`;
 
 /** Makes `eddy restore` known to the command line. */
 export function addRestore(program: Command, signal: AbortSignal): void {
-  program
+  const command = program
     .command("restore")
     .description("write a database file as it was, at its latest transaction or at any moment")
-    .argument("<url>", "the replica, or the https:// link of a database file that a Worker serves")
-    .option("-o, --output <path>", "the file to write; it must not exist")
+    .argument(
+      "<replica>",
+      "the replica's URL, a database of the configuration, or the https:// link of a database file that a Worker serves",
+    )
+    .option(
+      "-o, --output <path>",
+      "the file to write; it must not exist. A database of the configuration is itself that file",
+    )
     .option("--txid <txid>", "as of this transaction: 16 hex digits, or txid:42")
     .option("--timestamp <moment>", "as of this moment: 2026-11-24T10:00:00Z, -5m, '2 hours ago'")
     .addOption(
@@ -50,24 +57,29 @@ export function addRestore(program: Command, signal: AbortSignal): void {
     )
     .option("-f, --follow", "then go on: keep the file up with the replica, for programs to read")
     .option("--follow-interval <duration>", "look for news so often", "1s")
-    .option("--json", "print the result as JSON")
+    .option("--json", "print the result as JSON");
+  addConfigOptions(command)
     .addHelpText("after", `${URLS}\n${EXAMPLES}`)
-    .action((url: string, flags: RestoreFlags) => restoreCommand(url, flags, signal));
+    .action((name: string, flags: RestoreFlags) => restoreCommand(name, flags, signal));
 }
 
-/** `eddy restore URL`: a database file out of a replica. Settles when it is done; errors are thrown. */
+/** `eddy restore URL` or `eddy restore DB`: a database file out of a replica. Settles when it is done; errors are thrown. */
 async function restoreCommand(
-  url: string,
+  name: string,
   flags: RestoreFlags,
   signal: AbortSignal,
 ): Promise<void> {
   const target = targetOf(flags);
   const parallelism = parallelismOf(flags.parallelism);
-  const isLink = isRestoreLink(url);
+  const isLink = isRestoreLink(name);
+  const { url, databasePath, open: openNamed } = await namedReplica(name, flags);
   if (flags.dryRun && flags.follow) throw usageError("--dry-run and --follow exclude each other");
-  const open = () => openReplica(url, { env: process.env, writing: false, signal });
-  if (flags.dryRun && !isLink) return await printPlan(open(), url, flags, signal);
-  const { output } = flags;
+  const open = () => openNamed({ writing: false, signal });
+  const output = flags.output ?? databasePath;
+  if (flags.dryRun && !isLink) {
+    const named = { ...flags, ...(output !== undefined && { output }) };
+    return await printPlan(open(), url, named, signal);
+  }
   // An empty one comes of a variable that is not set.
   if (!output) throw usageError("where to? Name the file with -o PATH");
   if (flags.ifDbNotExists && existsSync(output) && !flags.follow) {

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import type { ConfigFlags } from "../config/command-line.ts";
+import { addConfigOptions, namedReplica } from "./replica-argument.ts";
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { SNAPSHOT_LEVEL, STORE_REQUESTS_MAX } from "../../shared/limits.ts";
@@ -10,21 +12,21 @@ import { listAllFiles } from "../../shared/replica/load-plan.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { readObject } from "../../shared/replica/read-object.ts";
 import { timelineOf, type TimelineStretch } from "../../shared/replica/timeline.ts";
-import { openReplica } from "../storage/open-store.ts";
 import { printJson, printLine, printNotice } from "../terminal/output.ts";
 
 /** Options of `eddy timeline` as the command line gives them. */
-interface TimelineFlags {
+interface TimelineFlags extends ConfigFlags {
   readonly json?: boolean;
 }
 
 /** Makes `eddy timeline` known to the command line. */
 export function addTimeline(program: Command, signal: AbortSignal): void {
-  program
+  const command = program
     .command("timeline")
     .description("show which moments of a replica can be restored, and how close they lie")
-    .argument("<url>", "the replica")
-    .option("--json", "print it as JSON")
+    .argument("<replica>", "the replica's URL, or a database of the configuration")
+    .option("--json", "print it as JSON");
+  addConfigOptions(command)
     .addHelpText(
       "after",
       `
@@ -34,7 +36,7 @@ Example:
 The last minutes can be restored at every TXID, what lies before them at the ends of the files of level 1
 (every 30 seconds), and what is older than the snapshot retention not at all.`,
     )
-    .action((url: string, flags: TimelineFlags) => timelineCommand(url, flags, signal));
+    .action((name: string, flags: TimelineFlags) => timelineCommand(name, flags, signal));
 }
 
 /** One stretch as `--json` prints it. */
@@ -50,16 +52,18 @@ interface TimelineRow {
 }
 
 /**
- * `eddy timeline URL`: what can be restored, stretch by stretch, the oldest first.
+ * `eddy timeline URL` or `eddy timeline DB`: what can be restored, stretch by stretch, the oldest first.
  *
  * @throws {ReplicaError} `DB_NOT_FOUND`, `REPLICA_GAP` when nothing can be restored, and what the store throws.
  */
 async function timelineCommand(
-  url: string,
-  { json }: TimelineFlags,
+  name: string,
+  flags: TimelineFlags,
   signal: AbortSignal,
 ): Promise<void> {
-  const replica = openReplica(url, { env: process.env, writing: false, signal });
+  const { json } = flags;
+  const { url, open } = await namedReplica(name, flags);
+  const replica = open({ writing: false, signal });
   const files = await listAllFiles(replica, signal, true);
   if (files.length === 0) throw new ReplicaError("DB_NOT_FOUND", `${url} holds no LTX files`);
   const stretches = timelineOf(files);

@@ -1,16 +1,18 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import { formatReplicaPrefix, type Replica } from "../../shared/replica/ltx-key.ts";
 import { describeUnchecked } from "../restore/check-integrity.ts";
+import type { ConfigFlags } from "../config/command-line.ts";
 import { PARALLELISM_DEFAULT } from "../restore/decode-files.ts";
-import { openReplica } from "../storage/open-store.ts";
 import { URLS } from "../terminal/help.ts";
 import { printJson, printLine } from "../terminal/output.ts";
 import { megabytes, progressLine, type ProgressLine } from "../terminal/progress.ts";
 import type { LevelGap } from "../verify/level-report.ts";
 import { verifyReplica, type VerifyReport } from "../verify/verify-replica.ts";
+import { addConfigOptions, namedReplica } from "./replica-argument.ts";
 import { parallelismOf, targetOf } from "./restore-flags.ts";
 
 const EXPLANATION = `
@@ -29,7 +31,7 @@ Examples:
   eddy verify r2://ACCOUNT_ID/eddy/app.db
   eddy verify file:///var/backups/app --db /data/app.db --record`;
 
-interface VerifyFlags {
+interface VerifyFlags extends ConfigFlags {
   readonly db?: string;
   readonly txid?: string;
   readonly timestamp?: string;
@@ -40,11 +42,11 @@ interface VerifyFlags {
 
 /** Makes `eddy verify` known to the command line. */
 export function addVerify(program: Command, signal: AbortSignal): void {
-  program
+  const command = program
     .command("verify")
     .description("prove that a replica is whole and can be restored")
-    .argument("<url>", "the replica")
-    .option("--db <path>", "the live database, to be compared with")
+    .argument("<replica>", "the replica's URL, or a database of the configuration")
+    .option("--db <path>", "the live database, to be compared with; one of the configuration is it")
     .option("--txid <txid>", "restore this transaction: 16 hex digits, or txid:42")
     .option("--timestamp <moment>", "restore this moment: 2026-11-24T10:00:00Z, -5m")
     .option(
@@ -52,16 +54,20 @@ export function addVerify(program: Command, signal: AbortSignal): void {
       `read so many files side by side (default: ${PARALLELISM_DEFAULT})`,
     )
     .option("--record", "keep the result beside the replica, as eddy/verify/<txid>.json")
-    .option("--json", "print the result as JSON; after a failure, the error on a second line")
+    .option("--json", "print the result as JSON; after a failure, the error on a second line");
+  addConfigOptions(command)
     .addHelpText("after", `${URLS}\n${EXPLANATION}`)
-    .action((url: string, flags: VerifyFlags) => verifyCommand(url, flags, signal));
+    .action((name: string, flags: VerifyFlags) => verifyCommand(name, flags, signal));
 }
 
-async function verifyCommand(url: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
+async function verifyCommand(name: string, named: VerifyFlags, signal: AbortSignal): Promise<void> {
+  const { url, databasePath, stagingFolder, open } = await namedReplica(name, named);
+  const isThere = databasePath !== undefined && existsSync(databasePath);
+  const flags = { ...(isThere && { db: databasePath }), ...named };
   const target = targetOf(flags);
   const parallelism = parallelismOf(flags.parallelism);
   const writing = flags.record ?? false;
-  const replica = openReplica(url, { env: process.env, writing, signal });
+  const replica = open({ writing, signal });
   const startedMs = performance.now();
   const lines = new Map<string, ProgressLine>();
   const endLines = () => {
@@ -71,6 +77,7 @@ async function verifyCommand(url: string, flags: VerifyFlags, signal: AbortSigna
     const report = await verifyReplica(replica, {
       target,
       databasePath: flags.db,
+      ...(flags.db === databasePath && { stagingFolder }),
       parallelism,
       signal,
       onProgress(part, progress) {

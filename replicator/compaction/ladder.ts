@@ -1,10 +1,11 @@
-import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { isReplicaError, type ReplicaError } from "../../shared/errors.ts";
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
-import { codeOf, makeFolder } from "../storage/durable-file.ts";
+import { makeFolder } from "../storage/durable-file.ts";
+import { localFailure } from "../storage/local-failure.ts";
 import { planCompaction, type CompactionPlan } from "./plan-compaction.ts";
 import { runCompaction } from "./run-compaction.ts";
 import type { StoredLtx } from "./store-ltx.ts";
@@ -74,6 +75,15 @@ export class Ladder {
     return Math.min(...this.#rungs.map((rung) => rung.dueMs));
   }
 
+  /** Forgets what it has seen of the store. */
+  forget(): void {
+    for (const rung of this.#rungs) {
+      rung.newest = null;
+      rung.refused = undefined;
+      rung.isHeldBack = false;
+    }
+  }
+
   /** Says that what could not be merged may be merged now: a snapshot covers what is missing. */
   retry(): void {
     for (const rung of this.#rungs) {
@@ -93,7 +103,10 @@ export class Ladder {
         rung.isHeldBack = !(await this.#write(rung, signal));
       } catch (error) {
         if (signal?.aborted) return;
-        this.#options.onFailed(rung.level, localFailure(error));
+        // A full disk or a folder that was removed is no reason to stop shipping level 0.
+        const failure = localFailure(error);
+        if (isReplicaError(failure, "WRITER_CONFLICT")) throw failure;
+        this.#options.onFailed(rung.level, failure);
       }
     }
   }
@@ -179,13 +192,4 @@ function newestOf(files: readonly LtxFileInfo[]): Txid | undefined {
 
 function nextMultiple(nowMs: number, intervalMs: number): number {
   return (Math.floor(nowMs / intervalMs) + 1) * intervalMs;
-}
-
-/** A full disk or a folder that was removed is no reason to stop shipping level 0. */
-function localFailure(error: unknown): ReplicaError {
-  if (isReplicaError(error)) return error;
-  if (codeOf(error) === undefined) throw error;
-  return new ReplicaError("LOCAL_FILE", `a file could not be written here: ${String(error)}`, {
-    cause: error,
-  });
 }

@@ -37,6 +37,19 @@ export class Maintenance {
     if (this.#dueMs() < dueMs) this.#wakeup.notify();
   }
 
+  /**
+   * As `uploaded`, where a replication took up the store's position anew: what it had seen of the store may be
+   * of another history, so that the store is asked again. What is under way ends first.
+   */
+  async adopted(txid: Txid | undefined): Promise<void> {
+    const { ladder, snapshots, retention } = this.#parts;
+    this.uploaded(txid);
+    await this.#alone(async () => {
+      for (const each of [ladder, snapshots, retention]) each?.forget();
+    });
+    this.#wakeup.notify();
+  }
+
   /** Does what is due when its time comes, until `signal` fires. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

@@ -73,6 +73,11 @@ export class Retention {
     return Math.min(this.#level0DueMs, this.#fullDueMs);
   }
 
+  /** Forgets what it has listed. */
+  forget(): void {
+    this.#level0 = this.#level1 = undefined;
+  }
+
   /** Says that a file above level 0 was written: it may replace others. */
   written(file: StoredLtx): void {
     const now = this.#options.now();
@@ -92,7 +97,7 @@ export class Retention {
       if (now >= this.#fullDueMs) await this.#enforceAll(signal);
       else await this.#enforceLevel0(signal);
     } catch (error) {
-      if (!isReplicaError(error)) throw error;
+      if (!isReplicaError(error) || isReplicaError(error, "WRITER_CONFLICT")) throw error;
       if (!signal.aborted) this.#fail(error);
     }
   }

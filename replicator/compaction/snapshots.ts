@@ -2,6 +2,7 @@ import { isReplicaError, type ReplicaError } from "../../shared/errors.ts";
 import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { localFailure } from "../storage/local-failure.ts";
 import type { StoredLtx } from "./store-ltx.ts";
 import { writeSnapshot, type SnapshotOptions } from "./write-snapshot.ts";
 
@@ -52,6 +53,11 @@ export class Snapshots {
     }
   }
 
+  /** Forgets what it has seen of the store. */
+  forget(): void {
+    this.#newest = null;
+  }
+
   /** A snapshot is to be written as soon as possible, because TXIDs are missing. */
   need(): void {
     this.#isNeeded = true;
@@ -79,7 +85,7 @@ export class Snapshots {
       await this.#write(signal);
       return true;
     } catch (error) {
-      if (!isReplicaError(error)) throw error;
+      if (!isReplicaError(error) || isReplicaError(error, "WRITER_CONFLICT")) throw error;
       if (signal.aborted) return false;
       const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++);
       this.#notBeforeMs = now() + retryMs;
@@ -99,7 +105,10 @@ export class Snapshots {
   }
 
   async #write(signal: AbortSignal, open = this.#options.open): Promise<void> {
-    const file = await writeSnapshot({ ...this.#options, open, signal });
+    const file = await writeSnapshot({ ...this.#options, open, signal }).catch((error: unknown) => {
+      // Its folder may be removed at any moment, as the staging directory is put right.
+      throw localFailure(error);
+    });
     this.#newest = { level: file.level, txid: file.maxTxid, createdAtMs: this.#options.now() };
     this.#isNeeded = false;
     this.#failures = 0;

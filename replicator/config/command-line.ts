@@ -4,6 +4,7 @@ import { ReplicaError } from "../../shared/errors.ts";
 import type { Environment } from "../../shared/storage/store-url.ts";
 import { UNCONFIGURED, type Config } from "./config.ts";
 import { parseDuration } from "./duration.ts";
+import { loadConfig } from "./load-config.ts";
 import { localPath } from "./local-path.ts";
 import { identityOf, replicaOfUrl } from "./replica-place.ts";
 
@@ -34,9 +35,7 @@ export async function configOf(
   env: Environment,
 ): Promise<Config> {
   if (database === undefined) {
-    // Whoever has no file needs no YAML, which takes 13 MB of memory.
-    const { loadConfig } = await import("./load-config.ts");
-    return loadConfig({ path: flags.config, env, expandEnvironment: flags.expandEnv });
+    return await loadConfig({ path: flags.config, env, expandEnvironment: flags.expandEnv });
   }
   if (url === undefined) {
     throw bad(`where is ${database} to go? Name the replica's URL after it`);

@@ -12,10 +12,15 @@ import type { ReplicaConfig } from "./config.ts";
 /**
  * Opens the replica. Nothing is asked of the store yet.
  *
+ * @param signal Ends every request that brings no signal of its own.
  * @throws {ReplicaError} `BAD_CONFIG` as `parseStoreUrl`.
  */
-export function openConfiguredReplica(replica: ReplicaConfig, env: Environment): Replica {
-  return openTarget(targetOf(replica, env));
+export function openConfiguredReplica(
+  replica: ReplicaConfig,
+  env: Environment,
+  signal?: AbortSignal,
+): Replica {
+  return openTarget(targetOf(replica, env), signal);
 }
 
 /**

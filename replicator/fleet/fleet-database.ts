@@ -14,7 +14,7 @@ import type {
 } from "../control/controlled-database.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { Replication } from "../sync/sync-loop.ts";
-import type { ReplicationState } from "../sync/replication-options.ts";
+import type { OnceExtras, ReplicationState } from "../sync/replication-options.ts";
 import { hasContent, restoreIfMissing, waitForFile } from "./missing-file.ts";
 import { signalAfter } from "./signal-after.ts";
 
@@ -32,20 +32,12 @@ export interface FleetDatabaseOptions {
   readonly waitsForFile: boolean;
   /** Its file may be removed: that is its end, and no failure. */
   readonly mayVanish: boolean;
-  /** Holds a place from the start until the first image is in the store, or the store is seen to be away. */
+  /** Holds a place from the start until the first image is in the store, or the store is seen to be away, or the disk to be full. */
   readonly startInTurn: Slots;
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly onNotice: (text: string) => void;
   /** @param retryMs Undefined: it is not tried again. */
   readonly onFailure: (error: unknown, retryMs: number | undefined) => void;
-}
-
-/** What is done after everything is shipped, and before the end. */
-export interface OnceExtras {
-  /** A snapshot is written unless there is one of the newest TXID. */
-  readonly forceSnapshot?: boolean | undefined;
-  /** What retention allows to be deleted is deleted now. */
-  readonly enforceRetention?: boolean | undefined;
 }
 
 /** One of many databases: it starts, fails and is tried again without the others noticing. */
@@ -176,17 +168,10 @@ export class FleetDatabase implements ControlledDatabase {
    *
    * @throws {ReplicaError} As `Replication.start` and `Replication.once`.
    */
-  async once(
-    signal: AbortSignal,
-    { forceSnapshot, enforceRetention }: OnceExtras = {},
-  ): Promise<ReplicationState> {
+  async once(signal: AbortSignal, extras?: OnceExtras): Promise<ReplicationState> {
     return await this.#options.startInTurn(async () => {
       await this.#restore(signal);
-      const replication = await this.#open(signal);
-      const state = await replication.once(signal);
-      if (forceSnapshot) await replication.snapshotNow(signal);
-      if (enforceRetention) await replication.enforceRetentionNow(signal);
-      return state;
+      return await (await this.#open(signal)).once(signal, extras);
     });
   }
 
@@ -204,6 +189,8 @@ export class FleetDatabase implements ControlledDatabase {
           const sentence = `${this.path}: stopped while the store was asked where to go on; nothing was shipped`;
           throw new ReplicaError("ABORTED", sentence, { cause: error });
         }
+        // To take it back by itself would mix two histories, each time the other one is idle.
+        const isTaken = this.#status === "replicating" && isReplicaError(error, "WRITER_CONFLICT");
         this.#error = error;
         this.#status = "stopped";
         // A process that ends by it keeps the log; one that goes on needs the locks again.
@@ -211,8 +198,9 @@ export class FleetDatabase implements ControlledDatabase {
         this.#hasVanished = mayVanish && !existsSync(this.path);
         if (this.#hasVanished) return;
         this.#started.reject(error);
-        // An old SQLite or a wrong setting is as it is until somebody changes it.
-        const isFinal = stop.aborted || !retries || isReplicaError(error, "BAD_CONFIG");
+        // An old SQLite, a wrong setting or a lost path is as it is until somebody changes it.
+        const isWrong = isTaken || isReplicaError(error, "BAD_CONFIG");
+        const isFinal = stop.aborted || !retries || isWrong;
         const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures, 10));
         onFailure(error, isFinal ? undefined : pauseMs);
         if (!retries) throw error;
@@ -274,7 +262,10 @@ export class FleetDatabase implements ControlledDatabase {
       replica,
       signal,
       onEvent: (event) => {
-        if (event.event === "store-unavailable") this.#onStoreAway();
+        // Others, which may be elsewhere, shall not wait for their turn meanwhile.
+        if (event.event === "store-unavailable" || event.event === "disk-full") {
+          this.#onStoreAway();
+        }
         this.#options.onEvent(event);
       },
     });

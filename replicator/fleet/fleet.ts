@@ -8,9 +8,11 @@ import { identityOf, openConfiguredReplica, replicaOfUrl } from "../config/repli
 import type { ControlTarget } from "../control/controlled-database.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
-import { FleetDatabase, type OnceExtras } from "./fleet-database.ts";
+import type { OnceExtras } from "../sync/replication-options.ts";
+import { FleetDatabase } from "./fleet-database.ts";
 import { FleetFolder } from "./fleet-folder.ts";
 import { limitStore } from "./limit-store.ts";
+import { hasContent } from "./missing-file.ts";
 import { canonicalPath } from "./member-config.ts";
 
 /** Databases that are opened, and ship their first image, at a time. */
@@ -129,13 +131,16 @@ export class Fleet implements ControlTarget {
   async start(path: string, signal: AbortSignal): Promise<FleetDatabase> {
     const database = this.#found(path);
     if (database.isAlive && database.status === "replicating") return database;
+    refuseMissing(database.config);
     // One that failed is tried again now, and not when its pause is over.
     if (database.error !== undefined) await this.#stop(database);
+    const wasAlive = database.isAlive;
     this.#begin(database);
     try {
       await untilAborted(database.whenStarted, signal);
     } catch (error) {
-      await this.#stop(database);
+      // One that was about to start goes on with that, whoever lost patience.
+      if (!wasAlive) await this.#stop(database);
       throw error;
     }
     return database;
@@ -155,6 +160,7 @@ export class Fleet implements ControlTarget {
       replica: replicaOfUrl(replicaUrl),
       stagingFolder: undefined,
     };
+    refuseMissing(config);
     const database = this.#add(config, false);
     try {
       return await this.start(path, signal);
@@ -244,6 +250,15 @@ export class Fleet implements ControlTarget {
       `${waiting} LTX files are staged and not in the store; they are uploaded when the replicator is started again`,
     );
   }
+}
+
+/** Whoever asks waits for an answer: a file that may come some day is none. */
+function refuseMissing({ path, restoreIfMissing }: DatabaseConfig): void {
+  if (restoreIfMissing || hasContent(path)) return;
+  throw new ReplicaError(
+    "SOURCE_INVALID",
+    `there is no database at ${path} yet: try again when its application has made it`,
+  );
 }
 
 function taken(sentence: string): ReplicaError {

@@ -7,7 +7,10 @@ export interface StoreLimits {
   readonly uploads: Slots;
 }
 
-/** `replica` whose requests take their turn with those of the others that share `limits`. */
+/**
+ * `replica` whose requests take their turn with those of the others that share `limits`. A lease does not: it is
+ * confirmed within an upload, which would wait for its own place, and it runs out while it waits.
+ */
 export function limitStore(replica: Replica, { reads, uploads }: StoreLimits): Replica {
   const { store } = replica;
   return {
@@ -15,7 +18,10 @@ export function limitStore(replica: Replica, { reads, uploads }: StoreLimits): R
     store: {
       list: (options) => reads(() => store.list(options)),
       get: (key, options) => reads(() => store.get(key, options)),
-      put: (key, body, options) => uploads(() => store.put(key, body, options)),
+      put(key, body, options) {
+        const put = () => store.put(key, body, options);
+        return options?.mustBeAtomic ? put() : uploads(put);
+      },
       delete: (keys, options) => store.delete(keys, options),
     },
   };

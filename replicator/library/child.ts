@@ -4,6 +4,7 @@
  */
 import { isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
+import { installCodecKernel } from "../codec-kernel.ts";
 import { openReplica } from "../storage/open-store.ts";
 import { Replication } from "../sync/sync-loop.ts";
 import type { FailureMessage, Message, ReplicaStatus, Request, StartOptions } from "./protocol.ts";
@@ -18,6 +19,7 @@ process.on("SIGINT", () => undefined);
 
 let code = 0;
 try {
+  installCodecKernel();
   await run(JSON.parse(text) as StartOptions);
   await send({ type: "ended" });
 } catch (error) {
@@ -27,12 +29,13 @@ try {
 // Not by running out: SQLite would then close the database as its last user, and remove the log.
 process.exit(code);
 
-async function run({ path, url, syncIntervalMs }: StartOptions): Promise<void> {
+async function run({ path, url, syncIntervalMs, lease }: StartOptions): Promise<void> {
   const replica = openReplica(url, { env: process.env, writing: true });
   const replication = await Replication.start({
     databasePath: path,
     replica,
     syncIntervalMs,
+    lease,
     onEvent: (event) => void send({ type: "event", event }),
   });
   process.on("message", (request: Request) => {

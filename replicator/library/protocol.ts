@@ -7,6 +7,7 @@ export interface StartOptions {
   readonly path: string;
   readonly url: string;
   readonly syncIntervalMs: number | undefined;
+  readonly lease: boolean | undefined;
 }
 
 export type Request =

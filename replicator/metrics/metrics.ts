@@ -64,6 +64,7 @@ export class Metrics {
         return;
       case "checkpointed":
         series.checkpoints.inc({ db, mode: CHECKPOINT_MODE });
+        series.checkpointSeconds.inc({ db, mode: CHECKPOINT_MODE }, event.ms / 1_000);
         return;
       case "compaction-failed":
         series.compactionErrors.inc({ db });
@@ -119,6 +120,7 @@ export class Metrics {
     }
     this.#series.compactionErrors.inc({ db }, 0);
     this.#series.checkpoints.inc({ db, mode: CHECKPOINT_MODE }, 0);
+    this.#series.checkpointSeconds.inc({ db, mode: CHECKPOINT_MODE }, 0);
     this.#series.checkpointErrors.inc({ db, mode: CHECKPOINT_MODE }, 0);
     this.#series.diskFull.set({ db }, 0);
     this.#stagedAtMs.delete(db);

@@ -37,6 +37,11 @@ function litestreamDatabaseSeries(registry: Registry) {
       "db",
       "mode",
     ]),
+    checkpointSeconds: counter(
+      "litestream_checkpoint_seconds",
+      "Time spent in checkpoints while nobody could commit, in seconds",
+      ["db", "mode"],
+    ),
     checkpointErrors: counter(
       "litestream_checkpoint_error_count",
       "Number of checkpoint errors that have occurred",

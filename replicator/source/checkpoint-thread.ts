@@ -5,13 +5,15 @@
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 
-const { path } = workerData as { readonly path: string };
+const { path, closed } = workerData as { readonly path: string; readonly closed: Int32Array };
 const database = new DatabaseSync(path, { timeout: 0 });
 database.exec("PRAGMA wal_autocheckpoint = 0");
 
 parentPort?.on("message", (message: "checkpoint" | "close") => {
   if (message === "close") {
     database.close();
+    Atomics.store(closed, 0, 1);
+    Atomics.notify(closed, 0);
     parentPort?.close();
     return;
   }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { ReplicaError } from "../../shared/errors.ts";
+import { moduleBeside } from "../module-beside.ts";
 
 export interface CheckpointResult {
   /** Frames in the log. */
@@ -9,12 +10,17 @@ export interface CheckpointResult {
   readonly checkpointedFrames: number;
 }
 
+/** A checkpoint that is under way ends first, within so long or not at all, in milliseconds. */
+const CLOSE_MS = 5_000;
+
 type Reply = { readonly log: number; readonly checkpointed: number } | { readonly error: string };
 
 /** Copies the log into the database file, in a thread that is started when it is needed first. */
 export class PassiveCheckpointer {
   readonly #path: string;
   #thread: Worker | undefined;
+  /** Becomes 1 when the thread has closed its connection. */
+  readonly #closed = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   constructor(path: string) {
     this.#path = path;
@@ -24,7 +30,8 @@ export class PassiveCheckpointer {
    * Copies what readers allow, waiting for nobody. Undefined when another process checkpoints at this
    * moment: as good as our own.
    *
-   * @throws {ReplicaError} `SOURCE_INVALID` when the database file takes no page.
+   * @throws {ReplicaError} `LOCAL_FILE` when the disk is full, `SOURCE_INVALID` when the database file takes no
+   *   page for another reason.
    */
   async run(): Promise<CheckpointResult | undefined> {
     const reply = await this.#ask();
@@ -34,25 +41,41 @@ export class PassiveCheckpointer {
       return log < 0 ? undefined : { logFrames: log, checkpointedFrames: checkpointed };
     }
     if (/locked|busy/i.test(reply.error)) return undefined;
-    throw new ReplicaError(
-      "SOURCE_INVALID",
-      `the log of ${this.#path} could not be copied into the database: ${reply.error}`,
-    );
+    const sentence = `the log of ${this.#path} could not be copied into the database`;
+    if (/disk is full/i.test(reply.error)) {
+      // As the file system says it: it may pass.
+      const cause = Object.assign(new Error(reply.error), { code: "ENOSPC" });
+      throw new ReplicaError("LOCAL_FILE", `${sentence}: the disk is full`, { cause });
+    }
+    throw new ReplicaError("SOURCE_INVALID", `${sentence}: ${reply.error}`);
   }
 
+  /**
+   * Waits, without a turn of the event loop, until the thread has let go of the database. Whoever closes a
+   * descriptor of it drops the thread's locks too, which SQLite goes on counting as held: the next connection of
+   * this process would rely on them, and the application could remove a log that is still read.
+   */
   close(): void {
-    this.#thread?.postMessage("close");
+    if (!this.#thread) return;
+    this.#thread.postMessage("close");
     this.#thread = undefined;
+    Atomics.wait(this.#closed, 0, 0, CLOSE_MS);
   }
 
   async #ask(): Promise<Reply> {
-    this.#thread ??= new Worker(new URL("./checkpoint-thread.ts", import.meta.url), {
-      workerData: { path: this.#path },
+    this.#thread ??= new Worker(moduleBeside("./checkpoint-thread", import.meta.url), {
+      workerData: { path: this.#path, closed: this.#closed },
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     });
     this.#thread.postMessage("checkpoint");
-    // An error of the thread itself rejects.
-    const [reply] = (await once(this.#thread, "message")) as [Reply];
-    return reply;
+    try {
+      // An error of the thread itself rejects.
+      const [reply] = (await once(this.#thread, "message")) as [Reply];
+      return reply;
+    } catch (error) {
+      // It has ended by that, and answers no more.
+      this.#thread = undefined;
+      throw error;
+    }
   }
 }

@@ -8,8 +8,10 @@ import type { RetainedFile } from "../compaction/plan-retention.ts";
 import { Retention } from "../compaction/retention.ts";
 import { Snapshots } from "../compaction/snapshots.ts";
 import type { ReplicationEvent } from "./events.ts";
+import type { Lease } from "./lease.ts";
 import { openSnapshot, type SnapshotParts } from "./open-snapshot.ts";
 import type { Staging } from "./staging.ts";
+import { underLease } from "./under-lease.ts";
 import type { Uploader } from "./uploader.ts";
 
 /** Times in milliseconds; the defaults are Litestream's. */
@@ -32,12 +34,15 @@ export interface MaintenanceOptions {
 }
 
 interface Context extends MaintenanceOptions {
+  /** Without it nothing above level 0 is written, and nothing deleted; undefined where it is switched off. */
+  readonly lease?: Lease | undefined;
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly now: () => number;
 }
 
 /** Levels, snapshots and retention of one replication: what they do is told as its events. */
-export function buildMaintenance(context: Context, staging: Staging) {
+export function buildMaintenance({ lease, ...options }: Context, staging: Staging) {
+  const context = { ...options, replica: underLease(options.replica, lease) };
   return (parts: SnapshotParts & { readonly uploader: Uploader }): Maintenance => {
     const retention = context.retentionEnabled === false ? undefined : buildRetention(context);
     const snapshots = buildSnapshots(context, staging, retention, parts);

@@ -1,3 +1,4 @@
+import type { CheckpointResult } from "../source/passive-checkpointer.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import type { HeldFile } from "./staging.ts";
 import type { WalCapture } from "./wal-capture.ts";
@@ -20,7 +21,8 @@ export interface CheckpointParts {
   /** Stages all that is committed when it is called. */
   readonly captureWhatIsThere: () => Promise<void>;
   readonly stageHeld: (file: HeldFile) => Promise<void>;
-  readonly onCheckpoint: (frames: { readonly log: number; readonly checkpointed: number }) => void;
+  /** Told of each, with the milliseconds for which nobody could commit. */
+  readonly onCheckpoint: (done: CheckpointResult & { readonly ms: number }) => void;
 }
 
 /**
@@ -101,19 +103,24 @@ export class Checkpoints {
     const { source, onCheckpoint, stageHeld } = this.#parts;
     const held: HeldFile[] = [];
     let isCaptured = false;
-    await source.withWriteLock(async () => {
-      isCaptured = await this.#holdRest(held);
-      if (!isCaptured) return;
-      source.releaseReadLock();
-      try {
-        const result = await source.checkpointPassive();
-        if (!result) return;
-        onCheckpoint({ log: result.logFrames, checkpointed: result.checkpointedFrames });
-      } finally {
-        source.holdReadLock();
-      }
-    });
-    for (const file of held) await stageHeld(file);
+    try {
+      await source.withWriteLock(async () => {
+        const startedMs = performance.now();
+        isCaptured = await this.#holdRest(held);
+        if (!isCaptured) return;
+        source.releaseReadLock();
+        try {
+          const result = await source.checkpointPassive();
+          if (!result) return;
+          onCheckpoint({ ...result, ms: performance.now() - startedMs });
+        } finally {
+          source.holdReadLock();
+        }
+      });
+    } finally {
+      // Also when the checkpoint failed: what is held counts as captured, and the next file goes on behind it.
+      for (const file of held) await stageHeld(file);
+    }
     return isCaptured;
   }
 

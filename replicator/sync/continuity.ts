@@ -1,4 +1,4 @@
-import { formatTxid } from "../../shared/ltx/txid.ts";
+import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ProcessLock } from "../source/process-lock.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
@@ -19,6 +19,8 @@ export interface ContinuityParts {
   readonly capture: WalCapture;
   readonly uploader: Uploader;
   readonly onEvent: (event: ReplicationEvent) => void;
+  /** Told what the newest TXID in the store is, when what was remembered of the store counts no more. */
+  readonly onAdopted: (uploaded: Txid | undefined) => void;
 }
 
 /**
@@ -50,7 +52,7 @@ export class Continuity {
    *   to be done.
    */
   async assure(signal: AbortSignal): Promise<void> {
-    const { replica, source, staging, lock, lease, capture, uploader, onEvent } = this.#parts;
+    const { replica, source, staging, lock, lease, capture, uploader } = this.#parts;
     source.expectInPlace();
     const isLost = !lock.isInPlace();
     const reason = isLost ? "the staging directory was removed" : uploader.diverged;
@@ -65,10 +67,8 @@ export class Continuity {
     const { txid, pending, uploaded } = await reconcile(replica, { staging, source, signal });
     capture.reset(txid);
     uploader.restart({ pending, uploaded });
-    onEvent({
-      event: "adopted",
-      txid: uploaded === undefined ? null : formatTxid(uploaded),
-      reason,
-    });
+    this.#parts.onAdopted(uploaded);
+    const newest = uploaded === undefined ? null : formatTxid(uploaded);
+    this.#parts.onEvent({ event: "adopted", txid: newest, reason });
   }
 }

@@ -1,4 +1,5 @@
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import type { CheckpointResult } from "../source/passive-checkpointer.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
 import type { StagedFile } from "./staging.ts";
 import type { ReplicationState } from "./replication-options.ts";
@@ -66,6 +67,8 @@ export type ReplicationEvent =
       readonly event: "checkpointed";
       readonly log_frames: number;
       readonly checkpointed_frames: number;
+      /** For so long nobody could commit. */
+      readonly ms: number;
     }
   | {
       readonly event: "compacted";
@@ -117,6 +120,14 @@ export type ReplicationEvent =
       readonly uploaded_txid: string | null;
       readonly waiting: number;
     };
+
+export function checkpointedEvent(
+  done: CheckpointResult & { readonly ms: number },
+): ReplicationEvent {
+  const ms = Math.round(done.ms * 10) / 10;
+  const { logFrames: log_frames, checkpointedFrames: checkpointed_frames } = done;
+  return { event: "checkpointed", log_frames, checkpointed_frames, ms };
+}
 
 /** `uploaded` is the newest TXID in the store. */
 export function startedEvent(

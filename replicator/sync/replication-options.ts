@@ -26,3 +26,11 @@ export interface ReplicationState {
   /** When all that was committed was last seen to be in the store, in milliseconds since the epoch. */
   readonly syncedAtMs?: number | undefined;
 }
+
+/** What is done after everything is shipped, and before the end. */
+export interface OnceExtras {
+  /** A snapshot is written unless there is one of the newest TXID. */
+  readonly forceSnapshot?: boolean | undefined;
+  /** What retention allows to be deleted is deleted now. */
+  readonly enforceRetention?: boolean | undefined;
+}

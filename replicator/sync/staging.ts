@@ -1,4 +1,4 @@
-import { open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
@@ -156,10 +156,15 @@ export class Staging {
     await removeFile(this.pathOf(txid));
   }
 
-  /** Removes every staged file: what they describe is not the history that goes on. */
+  /**
+   * Removes every staged file: what they describe is not the history that goes on. The folder stays, and in it what a
+   * compaction or a snapshot is writing at this moment.
+   */
   async clear(): Promise<void> {
-    await rm(this.#level, { recursive: true, force: true });
     await makeFolder(this.#level);
+    for (const name of await this.#names()) {
+      if (parseLtxFileName(name) !== undefined) await removeFile(join(this.#level, name));
+    }
   }
 
   pathOf(txid: Txid): string {

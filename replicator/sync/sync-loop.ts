@@ -8,14 +8,15 @@ import { buildMaintenance } from "./build-maintenance.ts";
 import { Checkpoints } from "./checkpoint.ts";
 import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
-import { stagedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
+import { checkpointedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
 import { Lease } from "./lease.ts";
 import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
-import type { ReplicationOptions, ReplicationState } from "./replication-options.ts";
+import type { OnceExtras, ReplicationOptions, ReplicationState } from "./replication-options.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
-import { Staging, type StagedFile } from "./staging.ts";
+import { Stager } from "./stager.ts";
+import { Staging } from "./staging.ts";
 import { Uploader } from "./uploader.ts";
 import { Wakeup } from "./wakeup.ts";
 import { WalCapture } from "./wal-capture.ts";
@@ -39,6 +40,7 @@ export class Replication {
   readonly #checkpoints: Checkpoints;
   readonly #maintenance: Maintenance;
   readonly #continuity: Continuity;
+  readonly #stager: Stager;
   readonly #demands = new Demands();
   #syncedAtMs: number | undefined;
   #isRunning = false;
@@ -64,13 +66,13 @@ export class Replication {
     this.#pacer = parts.pacer;
     this.#wakeup = parts.wakeup;
     this.#continuity = parts.continuity;
+    this.#stager = new Stager(parts, this.#ended.signal);
     this.#checkpoints = new Checkpoints({
       source: this.#source,
       capture: this.#capture,
-      captureWhatIsThere: () => this.#captureWhatIsThere(),
-      stageHeld: async (file) => this.#handOver(await file.finish()),
-      onCheckpoint: ({ log: log_frames, checkpointed: checkpointed_frames }) =>
-        this.#onEvent({ event: "checkpointed", log_frames, checkpointed_frames }),
+      captureWhatIsThere: () => this.#stager.whatIsThere(),
+      stageHeld: async (file) => this.#stager.handOver(await file.finish()),
+      onCheckpoint: (done) => this.#onEvent(checkpointedEvent(done)),
     });
     const ship = (signal: AbortSignal) =>
       this.#isRunning ? this.sync(signal) : this.#shipOnce(signal);
@@ -108,9 +110,10 @@ export class Replication {
     const onDiverged = () => wakeup.notify();
     const shipping = { replica, staging, lease, onEvent };
     const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
-    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader });
+    const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
+    const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance({ ...options, onEvent, now }, staging);
+    const maintenance = buildMaintenance({ ...options, lease, onEvent, now }, staging);
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);
@@ -118,7 +121,7 @@ export class Replication {
     const point = staged === undefined ? undefined : await findResumePoint(staging, staged, source);
     if (point) {
       capture.resume(point);
-      await replication.#captureWhatIsThere();
+      await replication.#stager.whatIsThere();
     }
     onEvent(startedEvent(source, uploaded, point !== undefined));
     undo.move();
@@ -132,12 +135,18 @@ export class Replication {
   }
 
   /**
-   * Ships what is committed now, and returns.
+   * Ships what is committed now, does what else is asked for, and gives the lease back.
    *
    * @throws {ReplicaError} What the store answers, after its own retries; the rest stays staged.
    */
-  async once(signal: AbortSignal): Promise<ReplicationState> {
-    await this.#shipOnce(signal);
+  async once(signal: AbortSignal, extras: OnceExtras = {}): Promise<ReplicationState> {
+    try {
+      await this.#shipOnce(signal);
+      if (extras.forceSnapshot) await this.snapshotNow(signal);
+      if (extras.enforceRetention) await this.enforceRetentionNow(signal);
+    } finally {
+      await this.#uploader.release();
+    }
     return this.#stopped();
   }
 
@@ -194,7 +203,7 @@ export class Replication {
         });
         if (waitMs === undefined && this.#uploader.waiting === 0) this.#syncedAtMs = Date.now();
       }
-      await this.#captureWhatIsThere();
+      await this.#stager.whatIsThere();
       await this.#meetDemands();
     } catch (error) {
       for (const each of [this.#ended, captures, uploads, giveUp]) each.abort(error);
@@ -209,6 +218,7 @@ export class Replication {
     try {
       await Promise.all([uploading, maintaining]);
       await this.#ship(() => this.#uploader.drain(giveUp.signal));
+      await this.#uploader.release();
     } finally {
       clearTimeout(timer);
       this.#ended.abort();
@@ -233,16 +243,15 @@ export class Replication {
   }
 
   async #shipOnce(signal: AbortSignal): Promise<void> {
-    await this.#captureWhatIsThere();
+    await this.#stager.whatIsThere();
     await this.#ship(() => this.#uploader.drainOrFail(signal));
   }
 
-  /** Uploads what is staged, and the whole database once more where that turns out not to go on; then gives the lease back. */
+  /** Uploads what is staged, and the whole database once more where that turns out not to go on. */
   async #ship(upload: () => Promise<void>): Promise<void> {
     for (await upload(); this.#uploader.diverged !== undefined; await upload()) {
-      await this.#captureWhatIsThere();
+      await this.#stager.whatIsThere();
     }
-    await this.#uploader.release();
   }
 
   #stopped(): ReplicationState {
@@ -262,8 +271,9 @@ export class Replication {
       const waitMs = isLong ? 0 : this.#pacer.waitMs(this.#uploader.waiting);
       if (waitMs > 0) return waitMs;
       const { txid } = this.#capture;
-      if (txid !== undefined && this.#checkpoints.isDue()) await this.#checkpoints.run();
-      else await this.#captureNext();
+      const isDue = txid !== undefined && this.#checkpoints.isDue();
+      if (isDue) await this.#stager.undeterred(() => this.#checkpoints.run());
+      else await this.#stager.next();
       if (this.#capture.txid === txid) return undefined;
       this.#pacer.take();
     }
@@ -272,29 +282,8 @@ export class Replication {
 
   async #meetDemands(): Promise<void> {
     await this.#demands.meet(async () => {
-      await this.#captureWhatIsThere();
+      await this.#stager.whatIsThere();
       return this.#capture.txid;
     });
-  }
-
-  /** Stages everything that is committed when it is called, and no more than a little of what follows. */
-  async #captureWhatIsThere(): Promise<void> {
-    const endBytes = this.#capture.walFileBytes();
-    do {
-      if (!(await this.#captureNext())) return;
-    } while (this.#capture.isCutShort && this.#capture.walBytes < endBytes);
-  }
-
-  /** Stages the next file, and says whether there was one: up to 64 MiB of the log. */
-  async #captureNext(): Promise<boolean> {
-    await this.#continuity.assure(this.#ended.signal);
-    const staged = await this.#capture.capture();
-    if (staged) this.#handOver(staged);
-    return staged !== undefined;
-  }
-
-  #handOver(staged: StagedFile): void {
-    this.#onEvent(stagedEvent(staged));
-    this.#uploader.add(staged.txid);
   }
 }

@@ -4,7 +4,7 @@
  * replicator notices.
  */
 import { closeSync, existsSync, openSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { ReplicaError } from "../../shared/errors.ts";
 import { formatLtxFileName, parseLtxFileName } from "../../shared/ltx/file-name.ts";
@@ -12,6 +12,7 @@ import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../../shared/ltx
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import { readAt } from "../files/read-at.ts";
 import { realPath } from "../files/real-path.ts";
+import { stagingFolderOf } from "../sync/staging.ts";
 import { readWalBatch, WalFile, walStart } from "../wal/wal-reader.ts";
 import { compareDatabaseFiles, type FileDifference } from "./compare-files.ts";
 
@@ -27,6 +28,8 @@ export type LiveComparison =
 
 export interface CompareLiveOptions {
   readonly databasePath: string;
+  /** Where its staged files are; beside it when undefined. */
+  readonly stagingFolder?: string | undefined;
   readonly restoredPath: string;
   /** Of the restored database. */
   readonly txid: Txid;
@@ -38,8 +41,9 @@ export interface CompareLiveOptions {
 export async function compareWithLive(options: CompareLiveOptions): Promise<LiveComparison> {
   const { restoredPath, txid, folder } = options;
   const databasePath = realPath(options.databasePath);
+  const { stagingFolder = stagingFolderOf(databasePath) } = options;
   if (!existsSync(databasePath)) refuse(databasePath, "there is no such file");
-  const level = join(dirname(databasePath), `.${basename(databasePath)}-litestream`, "ltx", "0");
+  const level = join(stagingFolder, "ltx", "0");
   const staged = newestStaged(level);
   if (staged === undefined) return notComparable(`${level} says no TXID: replicated elsewhere?`);
   if (staged !== txid) return notComparable(`it is at TXID ${formatTxid(staged)} already`);

@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly target: RestoreTarget;
   /** The live database, to be compared with. */
   readonly databasePath?: string | undefined;
+  /** Where its staged files are; beside it when undefined. */
+  readonly stagingFolder?: string | undefined;
   readonly parallelism?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?:
@@ -57,7 +59,7 @@ export async function verifyReplica(
   replica: Replica,
   options: VerifyOptions,
 ): Promise<VerifyReport> {
-  const { target, databasePath, signal } = options;
+  const { target, databasePath, stagingFolder, signal } = options;
   const files = await listAllFiles(replica, signal);
   // Says what is wrong with an empty place.
   if (files.length === 0) await loadPlan(replica, target, { signal });
@@ -70,7 +72,13 @@ export async function verifyReplica(
     const live =
       databasePath === undefined || isReplicaError(restored)
         ? undefined
-        : await compareWithLive({ databasePath, restoredPath, txid: restored.txid, folder });
+        : await compareWithLive({
+            databasePath,
+            stagingFolder,
+            restoredPath,
+            txid: restored.txid,
+            folder,
+          });
     const sizeBytes = sizeOf(files);
     const levels = reportLevels(files);
     return { files: files.length, sizeBytes, levels, damaged, gone, restored, live };

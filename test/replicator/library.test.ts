@@ -103,6 +103,16 @@ describe("replicate", () => {
     expect(contentOf(path).integrity).toBe("ok");
   });
 
+  it("takes no lease where it is told so", async () => {
+    for (const lease of [false, undefined]) {
+      const options = lease === undefined ? {} : { lease };
+      await using replica = await replicate({ path, url, ...options });
+      database.exec("INSERT INTO t VALUES (1)");
+      await replica.waitForUpload();
+      expect(existsSync(join(folder, "replica", "lock.json"))).toBe(lease !== false);
+    }
+  });
+
   it("takes milliseconds or a duration, and its own environment", async () => {
     const env = { AWS_ACCESS_KEY_ID: "", LITESTREAM_ACCESS_KEY_ID: "" };
     await using replica = await replicate({ path, url, env, syncInterval: "10ms" });

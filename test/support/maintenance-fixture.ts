@@ -6,6 +6,7 @@ import {
 import type { Maintenance } from "../../replicator/compaction/maintenance.ts";
 import { Checkpoints } from "../../replicator/sync/checkpoint.ts";
 import type { ReplicationEvent } from "../../replicator/sync/events.ts";
+import type { Lease } from "../../replicator/sync/lease.ts";
 import { Uploader } from "../../replicator/sync/uploader.ts";
 import { listAllFiles } from "../../shared/replica/load-plan.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
@@ -17,6 +18,11 @@ import {
 } from "./live-database.ts";
 import { nameOf } from "./replica-fixtures.ts";
 
+interface FixtureOptions extends Omit<MaintenanceOptions, "replica"> {
+  /** Under which levels and snapshots are written, and files deleted. */
+  readonly lease?: Lease;
+}
+
 const NEVER = new AbortController().signal;
 
 export class MaintenanceFixture implements Disposable {
@@ -26,7 +32,7 @@ export class MaintenanceFixture implements Disposable {
   readonly events: ReplicationEvent[] = [];
   readonly replica: Replica;
   readonly #clock: { nowMs: number };
-  readonly #options: Omit<MaintenanceOptions, "replica">;
+  readonly #options: FixtureOptions;
   #uploader!: Uploader;
   #maintenance!: Maintenance;
 
@@ -34,7 +40,7 @@ export class MaintenanceFixture implements Disposable {
     live: LiveDatabase,
     capture: CaptureFixture,
     clock: { nowMs: number },
-    options: Omit<MaintenanceOptions, "replica">,
+    options: FixtureOptions,
   ) {
     this.live = live;
     this.capture = capture;
@@ -55,7 +61,7 @@ export class MaintenanceFixture implements Disposable {
   static async start(
     replica: Replica,
     clock: { nowMs: number },
-    options: Omit<MaintenanceOptions, "replica"> & LiveDatabaseOptions = {},
+    options: FixtureOptions & LiveDatabaseOptions = {},
   ): Promise<MaintenanceFixture> {
     const live = createLiveDatabase(options);
     const capture = await CaptureFixture.start(live.path, { replica, now: () => clock.nowMs });

@@ -75,6 +75,19 @@ describe("the ladder of levels", () => {
     expect(await level(1)).toEqual(["L1[2-4]", "L1[5-7]"]);
   });
 
+  it("asks the store again what is there when it is told that it may be another history", async () => {
+    await commit(4);
+    clockMs += 30_000;
+    await ladder.runDue();
+    const [file] = await Array.fromAsync(listLtxFiles(replicaIn(memory), { level: 1 }));
+    await memory.delete([file.key]);
+    await commit(1);
+    ladder.forget();
+    clockMs += 30_000;
+    await ladder.runDue();
+    expect(await level(1)).toEqual(["L1[2-5]"]);
+  });
+
   it("tells what this machine cannot write, and tries again when its time comes", async () => {
     await commit(4);
     clockMs += 30_000;

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ReplicaError } from "../../../shared/errors.ts";
 import { decodeLtx } from "../../../shared/ltx/decoder.ts";
@@ -95,6 +96,29 @@ describe("snapshots", () => {
     await fixture.commit(1);
     expect(await fixture.maintenance.snapshotNow(signal)).toBe(true);
     expect(await fixture.level(9)).toBe("L9[1] L9[1-2]");
+  });
+
+  it("whose file is removed before it is stored are tried again, as the staging directory is put right", async () => {
+    let folder: string | undefined;
+    replica = replicaIn({
+      list: (options) => memory.list(options),
+      get: (key, options) => memory.get(key, options),
+      delete: (keys, options) => memory.delete(keys, options),
+      async put(key, body, options) {
+        if (key.includes("/0009/") && folder !== undefined) rmSync(folder, { recursive: true });
+        return await memory.put(key, body, options);
+      },
+    });
+    using fixture = await start({ snapshotIntervalMs: HOUR });
+    await fixture.commit(2);
+    folder = fixture.capture.staging.folder;
+    await fixture.pass(HOUR);
+    expect(fixture.said("snapshot-failed")).toEqual([
+      expect.objectContaining({ message: expect.stringContaining("ENOENT") as string }),
+    ]);
+    folder = undefined;
+    await fixture.pass(MINUTE);
+    expect(await fixture.level(9)).toBe("L9[1-2]");
   });
 
   it("that the store does not take are tried again, less and less often", async () => {

@@ -1,5 +1,7 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { FileStore } from "../../../replicator/storage/file-store.ts";
+import { formatLease } from "../../../replicator/sync/lease-document.ts";
 import { FleetFixture } from "../../support/fleet-fixture.ts";
 
 const NAMES = ["a", "b", "c", "d", "e"];
@@ -7,10 +9,6 @@ const never = new AbortController().signal;
 
 function entry(name: string): string {
   return `  - {path: AT/${name}.db, replica: {path: AT/replicas/${name}}}\n`;
-}
-
-function folderEntry(rest: string): string {
-  return `  - {dir: AT/data, pattern: "*.db", ${rest} replica: {path: AT/replicas}}\n`;
 }
 
 describe("Fleet.run", () => {
@@ -88,6 +86,30 @@ describe("Fleet.run", () => {
     await fixture.until("uploaded", "a.db", '"txid":"0000000000000002"');
     await fixture.sync("a.db");
     expect((await fixture.restored("replicas/a")).tables["t"]).toEqual([["the new file"]]);
+  });
+
+  it("does not take a path back that another replicator has taken over, until it is told to", async () => {
+    await using fixture = new FleetFixture();
+    const application = fixture.open("a.db");
+    await fixture.run(entry("a"));
+    await fixture.sync("a.db");
+    const store = new FileStore(fixture.at("replicas/a"));
+    const now = Date.now();
+    // Long run out: whoever tried would get it.
+    const lease = { generation: 9, expiresAtMs: now - 60_000, owner: "elsewhere:1" };
+    await store.put("lock.json", formatLease(lease));
+    const foreign = { metadata: { "litestream-timestamp": new Date(now).toISOString() } };
+    await store.put("ltx/0/0000000000000002-0000000000000002.ltx", Uint8Array.of(1), foreign);
+    application.exec("INSERT INTO t VALUES ('after')");
+    await fixture.until("final failure", "a.db", "elsewhere:1");
+    expect(fixture.fleet.find(fixture.at("a.db"))).toMatchObject({
+      status: "stopped",
+      isAlive: false,
+    });
+    await store.delete(["ltx/0/0000000000000002-0000000000000002.ltx"]);
+    await fixture.fleet.start(fixture.at("a.db"), never);
+    await fixture.sync("a.db");
+    expect((await fixture.restored("replicas/a")).tables["t"]).toEqual([["after"]]);
   });
 
   it("waits for a database that is not there yet", async () => {
@@ -197,6 +219,29 @@ describe("Fleet as what a control socket speaks to", () => {
     expect(fixture.fleet.databases()).toHaveLength(1);
   });
 
+  it("refuses at once to register a database that is not there", async () => {
+    await using fixture = new FleetFixture();
+    fixture.open("a.db");
+    await fixture.run(entry("a"));
+    const url = `file://${fixture.at("replicas/b")}`;
+    const registering = fixture.fleet.register(fixture.at("b.db"), url, never);
+    await expect(registering).rejects.toMatchObject({
+      code: "SOURCE_INVALID",
+      message: expect.stringContaining("there is no database at"),
+    });
+    expect(fixture.fleet.databases()).toHaveLength(1);
+  });
+
+  it("refuses at once to start a database that is not there, and goes on waiting for it", async () => {
+    await using fixture = new FleetFixture();
+    await fixture.run(entry("a"));
+    await expect(fixture.fleet.start(fixture.at("a.db"), never)).rejects.toMatchObject({
+      code: "SOURCE_INVALID",
+    });
+    fixture.open("a.db").exec("INSERT INTO t VALUES ('late')");
+    await fixture.until("uploaded", "a.db");
+  });
+
   it("forgets a database that could not be started when it was registered", async () => {
     await using fixture = new FleetFixture();
     fixture.open("a.db");
@@ -206,92 +251,5 @@ describe("Fleet as what a control socket speaks to", () => {
     const registering = fixture.fleet.register(fixture.at("b.db"), url, never);
     await expect(registering).rejects.toMatchObject({ code: "SOURCE_INVALID" });
     expect(fixture.fleet.databases()).toHaveLength(1);
-  });
-});
-
-describe("Fleet with a folder", () => {
-  it("takes the databases that match, below the replica by their place in the folder", async () => {
-    await using fixture = new FleetFixture();
-    for (const name of ["data/a.db", "data/x/y/b.db", "data/c.sqlite"]) {
-      fixture.open(name).exec(`INSERT INTO t VALUES ('${name}')`);
-    }
-    writeFileSync(fixture.at("data/notes.db"), "no database");
-    await fixture.run(folderEntry("recursive: true,"));
-    expect(fixture.fleet.databases().map(({ path }) => path)).toEqual([
-      fixture.at("data/a.db"),
-      fixture.at("data/x/y/b.db"),
-    ]);
-    await fixture.until("notice", "", "notes.db is not a SQLite database: it is left alone");
-    for (const name of ["a.db", "x/y/b.db"]) {
-      await fixture.sync(`data/${name}`);
-      expect((await fixture.restored(`replicas/${name}`)).tables["t"]).toEqual([[`data/${name}`]]);
-    }
-  });
-
-  it("takes in a database that appears, and lets go of one that is removed", async () => {
-    await using fixture = new FleetFixture();
-    fixture.open("data/a.db");
-    await fixture.run(folderEntry("watch: true,"));
-    fixture.open("data/b.db").exec("INSERT INTO t VALUES ('new')");
-    await fixture.until("uploaded", "data/b.db");
-    await fixture.sync("data/b.db");
-    expect((await fixture.restored("replicas/b.db")).tables["t"]).toEqual([["new"]]);
-    for (const suffix of ["", "-wal", "-shm"]) {
-      rmSync(fixture.at(`data/b.db${suffix}`), { force: true });
-    }
-    await fixture.until("notice", "", "b.db was removed");
-    await expect.poll(() => fixture.fleet.databases().length).toBe(1);
-    expect(fixture.said.filter(({ what }) => what === "failure")).toEqual([]);
-  });
-
-  it("looks into no file that it has open: that would drop its locks", async () => {
-    await using fixture = new FleetFixture();
-    // Nothing in this process but the fleet may have it open.
-    fixture.open("data/a.db").close();
-    await fixture.run(folderEntry("watch: true,"));
-    await fixture.sync("data/a.db");
-    const { ino } = statSync(fixture.at("data/a.db"));
-    const isLocked = () => {
-      const locks = readFileSync("/proc/locks", "utf8").split("\n");
-      return locks.some((lock) => lock.includes(` ${process.pid} `) && lock.includes(`:${ino} `));
-    };
-    expect(isLocked()).toBe(true);
-    // Another database, so that the folder is looked through again while the first one is open.
-    fixture.open("data/b.db");
-    await fixture.until("uploaded", "data/b.db");
-    expect(isLocked()).toBe(true);
-  });
-
-  it("leaves a database alone that another entry has, and keeps staged files where it is told to", async () => {
-    await using fixture = new FleetFixture();
-    for (const name of ["data/a.db", "data/x/b.db"]) fixture.open(name);
-    await fixture.run(
-      `  - {path: AT/data/a.db, replica: {path: AT/own}}\n${folderEntry("recursive: true, meta-dir: AT/meta,")}`,
-    );
-    await fixture.until("notice", "", "data/a.db is left alone: ");
-    const [own, found] = fixture.fleet.databases();
-    expect(own?.replicaUrl).toBe(`file://${fixture.at("own")}`);
-    expect(found?.replicaUrl).toBe(`file://${fixture.at("replicas/x/b.db")}`);
-    await fixture.sync("data/x/b.db");
-    expect(existsSync(fixture.at("meta/x/b.db-litestream/ltx/0"))).toBe(true);
-    expect(existsSync(fixture.at("data/x/.b.db-litestream"))).toBe(false);
-  });
-
-  it("takes in the databases of a folder that is made after the start", async () => {
-    await using fixture = new FleetFixture();
-    await fixture.run(folderEntry("watch: true,"));
-    await fixture.until("notice", "", "data cannot be read");
-    fixture.open("data/a.db");
-    await fixture.until("uploaded", "data/a.db");
-  });
-
-  it("leaves a database alone that was unregistered", async () => {
-    await using fixture = new FleetFixture();
-    fixture.open("data/a.db");
-    await fixture.run(folderEntry("watch: true,"));
-    await fixture.fleet.unregister(fixture.at("data/a.db"), never);
-    fixture.open("data/b.db");
-    await fixture.until("uploaded", "data/b.db");
-    expect(fixture.fleet.databases().map(({ path }) => path)).toEqual([fixture.at("data/b.db")]);
   });
 });

@@ -60,4 +60,23 @@ describe("limitStore", () => {
     await Promise.all([limited.put("one", body()), limited.put("two", body())]);
     expect((await limited.get("two"))?.bytes).toEqual(Uint8Array.of(1, 2, 3));
   });
+
+  it("lets an upload confirm its lease before it is complete, when all places are taken", async () => {
+    const memory = new MemoryStore();
+    const partwise: ObjectStore = {
+      ...noting({ reads: 0, uploads: 0 }),
+      async put(key, body, options) {
+        await options?.beforeComplete?.();
+        return await memory.put(key, body, options);
+      },
+    };
+    const limits = { reads: slots(1), uploads: slots(1) };
+    const { store: limited } = limitStore(replicaIn(partwise), limits);
+    const lease = Uint8Array.of(1);
+    const beforeComplete = async () =>
+      void (await limited.put("lock.json", lease, { mustBeAtomic: true }));
+    await limited.put("large", Uint8Array.of(2), { beforeComplete });
+    expect((await memory.get("lock.json"))?.bytes).toEqual(lease);
+    expect((await memory.get("large"))?.bytes).toEqual(Uint8Array.of(2));
+  });
 });

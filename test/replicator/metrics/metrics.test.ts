@@ -141,7 +141,9 @@ describe("Metrics", () => {
          INSERT INTO t (body) SELECT hex(randomblob(2000)) FROM n`,
     );
     await checkpointed.promise;
-    expect(valueOf(await scrape(), "litestream_checkpoint_count", labels)).toBeGreaterThan(0);
+    const seen = await scrape();
+    expect(valueOf(seen, "litestream_checkpoint_count", labels)).toBeGreaterThan(0);
+    expect(valueOf(seen, "litestream_checkpoint_seconds", labels)).toBeGreaterThan(0);
   });
 
   it("no longer show the state of a database that is not replicated any more", async () => {

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { CheckpointResult } from "../../../replicator/source/passive-checkpointer.ts";
 import { Checkpoints } from "../../../replicator/sync/checkpoint.ts";
 import type { StagedFile } from "../../../replicator/sync/staging.ts";
 import { CaptureFixture } from "../../support/capture-fixture.ts";
@@ -18,7 +19,7 @@ let live: LiveDatabase;
 let fixture: CaptureFixture;
 let checkpoints: Checkpoints;
 let staged: StagedFile[];
-let results: { readonly log: number; readonly checkpointed: number }[];
+let results: CheckpointResult[];
 
 beforeEach(async () => {
   live = createLiveDatabase({ cachePages: 5_000 });
@@ -77,7 +78,7 @@ describe("a checkpoint", () => {
     writePages(MANY_PAGES);
     await checkpoints.run();
     expect(results).toHaveLength(1);
-    expect(results[0].checkpointed).toBe(results[0].log);
+    expect(results[0].checkpointedFrames).toBe(results[0].logFrames);
     expect(staged).toHaveLength(2);
     const logBytes = statSync(fixture.source.walPath).size;
     for (let round = 0; round < 5; round++) {
@@ -122,11 +123,11 @@ describe("a checkpoint", () => {
     rows.next();
     writePages(MANY_PAGES);
     await checkpoints.run();
-    expect(results[0].checkpointed).toBeLessThan(results[0].log);
+    expect(results[0].checkpointedFrames).toBeLessThan(results[0].logFrames);
     rows.return?.(undefined);
     writePages(MANY_PAGES);
     await checkpoints.run();
-    expect(results[1].checkpointed).toBe(results[1].log);
+    expect(results[1].checkpointedFrames).toBe(results[1].logFrames);
     expect(images()).toHaveLength(1);
   });
 });

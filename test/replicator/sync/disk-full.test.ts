@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
@@ -121,5 +122,28 @@ describe("a full disk", () => {
     expect(await next.once(signal)).toMatchObject({ uploaded: 1n, waiting: 0 });
     next.close();
     await expectWhole();
+  });
+});
+
+describe("a full disk under the database", () => {
+  it("keeps the log from being checkpointed, which is waited for, and nothing is lost", async () => {
+    const path = join(disk.folder, "app.db");
+    using app = new DatabaseSync(path);
+    app.exec("PRAGMA page_size = 512; PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0");
+    app.exec("CREATE TABLE t (body)");
+    // Together more than the 1,000 pages from which on the log is checkpointed.
+    for (let i = 0; i < 12; i++) app.exec("INSERT INTO t VALUES (hex(randomblob(25000)))");
+    disk.fill();
+    const stagingFolder = join(live.folder, "staging");
+    const options = { databasePath: path, stagingFolder, replica };
+    await using running = await RunningReplication.start(options);
+    expect(await running.until("disk-full")).toMatchObject({
+      message: expect.stringMatching(/could not be copied .*: the disk is full/) as string,
+    });
+    disk.free();
+    await running.until("resumed");
+    app.exec("INSERT INTO t VALUES ('after')");
+    await running.sync();
+    expect(await restoredContent(replica)).toEqual(contentOf(path));
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProcessLock } from "../../../replicator/source/process-lock.ts";
@@ -96,6 +96,25 @@ describe("a staging directory that is removed while the replicator runs", () => 
     held.release();
     // The one that was under way, and one that holds all the rest.
     expect(await synced).toBe(3n);
+    await expectWhole();
+  });
+
+  it("is made anew also when it goes while a file is written to it", async () => {
+    const level = join(staging, "ltx/0");
+    const removed = Promise.withResolvers<void>();
+    const watcher = watch(level, (_, name) => {
+      if (!name?.endsWith(".tmp") || !existsSync(join(level, name))) return;
+      watcher.close();
+      rmSync(staging, { recursive: true });
+      removed.resolve();
+    });
+    // As text: two of them are compared faster than bytes are.
+    live.exec("INSERT INTO t (body) VALUES (hex(randomblob(5000000)))");
+    await removed.promise;
+    await running.sync();
+    expect(await running.until("adopted")).toMatchObject({
+      reason: "the staging directory was removed",
+    });
     await expectWhole();
   });
 

@@ -1,4 +1,5 @@
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { isSameFile } from "../../../replicator/sync/reconcile.ts";
 import { Staging } from "../../../replicator/sync/staging.ts";
@@ -22,4 +23,14 @@ it("does not hold the store's file any more when somebody removed it after it wa
   const key = formatLtxKey(place, { level: 0, minTxid: txid(1), maxTxid: txid(1) });
   await replica.store.put(key, new Uint8Array(200));
   expect(await isSameFile(replica, staging, txid(1), undefined)).toBe(false);
+});
+
+it("keeps what a snapshot is writing there when what is staged is removed", async () => {
+  using database = createLiveDatabase();
+  const staging = await Staging.open(database.path);
+  writeFileSync(staging.pathOf(txid(1)), "staged");
+  writeFileSync(join(staging.workFolder, "snapshot.ltx.0123.tmp"), "being written");
+  await staging.clear();
+  expect(await staging.txids()).toEqual([]);
+  expect(readdirSync(staging.workFolder)).toEqual(["snapshot.ltx.0123.tmp"]);
 });

@@ -66,7 +66,11 @@ function parseDatabases(text: string): ReadonlyMap<string, string> {
 function check<T>(variable: string, schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const { message, path: where } = result.error.issues[0] ?? { message: "not valid", path: [] };
+  const [issue] = result.error.issues;
+  const where = issue?.path ?? [];
+  // What is wrong with a key stands in an issue of its own.
+  const reason = issue?.code === "invalid_key" ? issue.issues[0] : issue;
+  const message = reason?.message ?? "not valid";
   const field = where.length > 0 ? ` at "${where.join(".")}"` : "";
   throw new ReplicaError("BAD_CONFIG", `the variable ${variable} is not valid${field}: ${message}`);
 }

@@ -95,7 +95,11 @@ describe("the configuration", () => {
   it.each<[string, Record<string, unknown>, string]>([
     ["DATABASES that is not JSON", { DATABASES: "app=x" }, "DATABASES is not JSON"],
     ["DATABASES that is a list", { DATABASES: "[]" }, "DATABASES is not valid"],
-    ["a name in capitals", { DATABASES: '{"App":"x"}' }, 'DATABASES is not valid at "App"'],
+    [
+      "a name in capitals",
+      { DATABASES: '{"App":"x"}' },
+      'DATABASES is not valid at "App": a database name is 1 to 63 of a-z',
+    ],
     ["a reserved name", { DATABASES: '{"mcp":"x"}' }, "DATABASES is not valid"],
     [
       "a database without a path",

@@ -18,7 +18,7 @@ export function addLtx(program: Command, signal: AbortSignal): void {
   const command = program
     .command("ltx")
     .description("list the LTX files of a replica")
-    .argument("<replica>", "the replica's URL, or a database of the configuration")
+    .argument("<url>", "the replica's URL, or a database of the configuration")
     .option("--level <level>", "0 to 9, or all", "0")
     .option("--json", "print them as JSON");
   addConfigOptions(command)

@@ -33,7 +33,7 @@ export function addRestore(program: Command, signal: AbortSignal): void {
     .command("restore")
     .description("write a database file as it was, at its latest transaction or at any moment")
     .argument(
-      "<replica>",
+      "<url>",
       "the replica's URL, a database of the configuration, or the https:// link of a database file that a Worker serves",
     )
     .option(

@@ -24,7 +24,7 @@ export function addTimeline(program: Command, signal: AbortSignal): void {
   const command = program
     .command("timeline")
     .description("show which moments of a replica can be restored, and how close they lie")
-    .argument("<replica>", "the replica's URL, or a database of the configuration")
+    .argument("<url>", "the replica's URL, or a database of the configuration")
     .option("--json", "print it as JSON");
   addConfigOptions(command)
     .addHelpText(

@@ -45,7 +45,7 @@ export function addVerify(program: Command, signal: AbortSignal): void {
   const command = program
     .command("verify")
     .description("prove that a replica is whole and can be restored")
-    .argument("<replica>", "the replica's URL, or a database of the configuration")
+    .argument("<url>", "the replica's URL, or a database of the configuration")
     .option("--db <path>", "the live database, to be compared with; one of the configuration is it")
     .option("--txid <txid>", "restore this transaction: 16 hex digits, or txid:42")
     .option("--timestamp <moment>", "restore this moment: 2026-11-24T10:00:00Z, -5m")

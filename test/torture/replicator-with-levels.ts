@@ -21,6 +21,8 @@ try {
     onEvent: (event) => console.log(JSON.stringify(event)),
     syncIntervalMs,
     levelIntervalsMs,
+    // Where the clock steps, what was just merged is old: the judge takes whatever is gone for lost.
+    retentionEnabled: false,
   });
   process.on("message", ({ sync }: { sync: number }) => {
     const answer = (txid: string | undefined) =>

@@ -186,7 +186,8 @@ async function withTwoWriters(order: Scheduler): Promise<void> {
   using theirs = createLiveDatabase();
   commit(ours, "A");
   commit(theirs, "B");
-  const bucket = new MemoryStore();
+  // At the clock of the two: a first image that seems old would be followed by a snapshot, and deleted.
+  const bucket = new MemoryStore({ now: Date.now });
   let isScheduled = false;
   const scheduled: ObjectStore = {
     list: (options) => bucket.list(options),

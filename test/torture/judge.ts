@@ -18,6 +18,14 @@ export interface Promised {
   readonly commit: number;
 }
 
+/** Retention, which a stepped clock hastens, deletes what a file of a higher level holds. */
+function isReplaced(gone: LtxFileInfo, files: readonly LtxFileInfo[]): boolean {
+  return files.some(
+    ({ level, minTxid, maxTxid }) =>
+      level > gone.level && minTxid <= gone.minTxid && maxTxid >= gone.maxTxid,
+  );
+}
+
 /** Remembers what a replica held, to see that nothing of it is lost or changed. */
 export class ReplicaJudge {
   readonly #replica: Replica;
@@ -35,9 +43,14 @@ export class ReplicaJudge {
   async check(promised: Promised): Promise<void> {
     const files = await this.files();
     const keys = new Map(files.map((file) => [file.key, file]));
-    for (const [key, { etag, sizeBytes }] of this.#seen) {
+    for (const [key, seen] of this.#seen) {
+      const { etag, sizeBytes } = seen;
       const now = keys.get(key);
-      assert.ok(now, `"${key}" was in the store, and is gone`);
+      if (!now) {
+        assert.ok(isReplaced(seen, files), `"${key}" was in the store, and is gone`);
+        this.#seen.delete(key);
+        continue;
+      }
       assert.equal(now.sizeBytes, sizeBytes, `"${key}" has another size than before`);
       assert.equal(now.etag, etag, `"${key}" is not the object that it was`);
     }

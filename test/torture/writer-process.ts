@@ -46,17 +46,20 @@ function report(message: WriterReport): void {
 /** Runs `work` in one transaction, and writes down in it what the database is after it. */
 function transact(work: () => void): void {
   app.exec(random.pick(["BEGIN IMMEDIATE", "BEGIN"]));
+  let next: { readonly commit: number; readonly digest: string };
   try {
     work();
+    if (random.below(8) === 0) return app.exec("ROLLBACK");
+    next = { commit: commit + 1, digest: digestOf(app) };
+    // The first write of a transaction that has only read until now.
+    app.prepare(`INSERT INTO ${LEDGER} (id, digest) VALUES (?, ?)`).run(next.commit, next.digest);
+    app.exec(`DELETE FROM ${LEDGER} WHERE id <= ${next.commit - LEDGER_ROWS}`);
   } catch (error) {
     // A deferred transaction does not wait for the write lock that a checkpoint holds at this moment.
     if (!/locked|busy/i.test((error as Error).message)) throw error;
     return app.exec("ROLLBACK");
   }
-  if (random.below(8) === 0) return app.exec("ROLLBACK");
-  const next = { commit: commit + 1, digest: digestOf(app) };
-  app.prepare(`INSERT INTO ${LEDGER} (id, digest) VALUES (?, ?)`).run(next.commit, next.digest);
-  app.exec(`DELETE FROM ${LEDGER} WHERE id <= ${next.commit - LEDGER_ROWS}; COMMIT`);
+  app.exec("COMMIT");
   ({ commit, digest } = next);
   report({ kind: "commit", commit, digest });
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { rename, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Etag } from "../../shared/storage/object-store.ts";
 import { codeOf, removeFile, TEMPORARY_SUFFIX } from "./durable-file.ts";
@@ -38,15 +38,33 @@ export async function claimReplacement(
   return { release: () => removeFile(claim) };
 }
 
+/**
+ * Removes a claim that was left. Whoever saw it may be late, and find another's fresh claim under its name:
+ * so only one at a time may remove this very file, and looks once more before.
+ */
 async function breakStaleClaim(claim: string): Promise<void> {
+  const stale = await staleIdentity(claim);
+  if (stale === undefined) return;
+  const right = `${claim}.${stale}${TEMPORARY_SUFFIX}`;
   try {
-    const { mtimeMs } = await stat(claim);
-    if (Date.now() - mtimeMs < STALE_AFTER_MS) return;
-    // A rename succeeds for one process only, so two cannot both break the same claim.
-    const broken = `${claim}.${process.pid}${TEMPORARY_SUFFIX}`;
-    await rename(claim, broken);
-    await removeFile(broken);
+    await writeFile(right, "", { flag: "wx" });
   } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
+    if (codeOf(error) !== "EEXIST") throw error;
+    // Left by a process that died over it: the next one may.
+    if ((await staleIdentity(right)) !== undefined) await removeFile(right);
+    return;
+  }
+  if ((await staleIdentity(claim)) === stale) await removeFile(claim);
+  await removeFile(right);
+}
+
+/** Tells a stale file from any other that had its name; undefined where there is none. */
+async function staleIdentity(path: string): Promise<string | undefined> {
+  try {
+    const { ino, mtimeMs } = await stat(path);
+    return Date.now() - mtimeMs < STALE_AFTER_MS ? undefined : `${ino}-${Math.trunc(mtimeMs)}`;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
   }
 }

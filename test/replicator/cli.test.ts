@@ -24,7 +24,7 @@ describe("eddy", () => {
 
   it.each([
     ["an unknown command", ["replcate"], "unknown command 'replcate'"],
-    ["a missing argument", ["restore"], "missing required argument 'replica'"],
+    ["a missing argument", ["restore"], "missing required argument 'url'"],
     ["an unknown flag", ["restore", replicaUrl, "--timestmap", "-1d"], "Did you mean --timestamp"],
     [
       "a flag value that is none of the choices",

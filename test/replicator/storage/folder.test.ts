@@ -219,14 +219,17 @@ describe("claimReplacement", () => {
     expect(await claimReplacement(path, etag)).toBeDefined();
   });
 
-  it("takes over from a holder that died", async () => {
-    const path = join(root, "k");
-    await claimReplacement(path, etag);
-    const longAgo = Date.now() / 1000 - 120;
-    for (const name of files()) utimesSync(join(root, name), longAgo, longAgo);
-    const outcomes = await Promise.all([1, 2, 3].map(() => claimReplacement(path, etag)));
-    expect(outcomes.filter((claim) => claim !== undefined)).toHaveLength(1);
-    expect(files()).toHaveLength(1);
+  it("takes over from a holder that died, once, however many come at that moment", async () => {
+    for (let round = 0; round < 50; round++) {
+      const path = join(root, `k${round}`);
+      await claimReplacement(path, etag);
+      const longAgo = Date.now() / 1000 - 120;
+      const [left] = files().filter((name) => name.startsWith(`k${round}.`));
+      utimesSync(join(root, left), longAgo, longAgo);
+      const outcomes = await Promise.all([1, 2, 3, 4].map(() => claimReplacement(path, etag)));
+      expect(outcomes.filter((claim) => claim !== undefined)).toHaveLength(1);
+      expect(files().filter((name) => name.startsWith(`k${round}.`))).toHaveLength(1);
+    }
   });
 });
 

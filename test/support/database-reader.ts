@@ -16,7 +16,8 @@ export interface ReaderReport {
 }
 
 const [path = ""] = process.argv.slice(2);
-const database = new DatabaseSync(path, { timeout: 10_000, readOnly: true });
+// It may write, so that it puts back what a killed follower left half-made; one that may not gets an error until then.
+const database = new DatabaseSync(path, { timeout: 10_000 });
 const faults: string[] = [];
 let [reads, states, last] = [0, 0, -1];
 let isOver = false;

@@ -10,7 +10,12 @@ import { DatabaseSync } from "node:sqlite";
 import { decodeLtx } from "../../shared/ltx/decoder.ts";
 import { peerBinary } from "../support/litestream.ts";
 import { startResigningProxy, type StoredObject } from "../support/resigning-proxy.ts";
-import { seaweedUrl, startSeaweedFs, type SeaweedFs } from "../support/seaweedfs.ts";
+import {
+  seaweedReplica,
+  seaweedUrl,
+  startSeaweedFs,
+  type SeaweedFs,
+} from "../support/seaweedfs.ts";
 import { usageOf } from "./process-usage.ts";
 import { milliseconds, percentile, printTable } from "./statistics.ts";
 
@@ -58,12 +63,7 @@ function litestream(name: string, interval: string | undefined): Contender {
               path,
               ...(interval && { "monitor-interval": interval }),
               replica: {
-                type: "s3",
-                bucket: server.bucket,
-                path: prefix,
-                endpoint: server.endpoint,
-                region: "us-east-1",
-                "force-path-style": true,
+                ...seaweedReplica(server, prefix),
                 ...(interval && { "sync-interval": interval }),
               },
             },

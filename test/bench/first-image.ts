@@ -21,7 +21,12 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { S3Store } from "../../shared/storage/s3-store.ts";
 import { peerBinary } from "../support/litestream.ts";
-import { seaweedUrl, startSeaweedFs, type SeaweedFs } from "../support/seaweedfs.ts";
+import {
+  seaweedReplica,
+  seaweedUrl,
+  startSeaweedFs,
+  type SeaweedFs,
+} from "../support/seaweedfs.ts";
 import { createLargeDatabase } from "./large-database.ts";
 import { usageOf } from "./process-usage.ts";
 import { printTable } from "./statistics.ts";
@@ -50,14 +55,7 @@ const CONTENDERS: readonly Contender[] = [
     name: "Litestream 0.5.17",
     start(path, prefix, server) {
       const config = join(dirname(path), "litestream.json");
-      const replica = {
-        type: "s3",
-        bucket: server.bucket,
-        path: prefix,
-        endpoint: server.endpoint,
-        region: "us-east-1",
-        "force-path-style": true,
-      };
+      const replica = seaweedReplica(server, prefix);
       // JSON is YAML.
       writeFileSync(config, JSON.stringify({ dbs: [{ path, replica }] }));
       return spawn(peerBinary("litestream"), ["replicate", "-config", config], {

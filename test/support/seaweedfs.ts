@@ -37,6 +37,12 @@ export function seaweedUrl({ endpoint, bucket }: SeaweedFs, path: string): strin
   return `s3://${bucket}/${path}?${parameters.toString()}`;
 }
 
+/** The same replica in a configuration file of Litestream's. */
+export function seaweedReplica({ endpoint, bucket }: SeaweedFs, path: string) {
+  const place = { type: "s3", bucket, path, endpoint, region: "us-east-1" };
+  return { ...place, "force-path-style": true };
+}
+
 /** vitest's hook: starts the server, and answers what stops it. */
 export async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const { seaweed, stop } = await startSeaweedFs();

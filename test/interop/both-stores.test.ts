@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openReplica } from "../../replicator/storage/open-store.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
@@ -31,7 +32,14 @@ const CHANGES = [
   "INSERT INTO orders (note, body) SELECT note, hex(randomblob(50)) FROM orders LIMIT 500",
 ];
 
-/** Makes a database, has `replicate` ship it and every change, and keeps what it was after each. */
+/** Until the clock shows another second. */
+const secondTurned = () => sleep(1000 - (Date.now() % 1000));
+
+/**
+ * Makes a database, has `replicate` ship it and every change, and keeps what it was after each. The first
+ * two states and the last lie in different seconds: of an S3 replica, Litestream takes the bounds within which a moment
+ * may lie from the listing, which knows only whole ones, and refuses every moment of a history that began and ended in one.
+ */
 async function history(path: string, replicate: () => Promise<void>): Promise<Buffer[]> {
   createOrders(path);
   const states: Buffer[] = [];
@@ -39,6 +47,7 @@ async function history(path: string, replicate: () => Promise<void>): Promise<Bu
     if (sql !== undefined) write(path, sql);
     await replicate();
     states.push(wholeFile(path));
+    if (states.length === 2) await secondTurned();
   }
   return states;
 }

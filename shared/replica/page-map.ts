@@ -1,14 +1,5 @@
 import { assert } from "../assert.ts";
-
-/** Where the newest version of one page lies. */
-export interface PageLocation {
-  /** Index of the LTX file in the plan, from 0. */
-  readonly file: number;
-  /** Bytes from the start of that file to the page's frame. */
-  readonly offset: number;
-  /** Bytes in the frame. */
-  readonly size: number;
-}
+import type { PageLocation } from "./page-locator.ts";
 
 const OFFSET_HIGH = 2 ** 32;
 

@@ -1,6 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Crc64, formatChecksum, pageChecksum, toChecksum } from "../../../shared/ltx/checksum.ts";
+import {
+  Crc64,
+  formatChecksum,
+  pageChecksum,
+  pageChecksum32,
+  toChecksum,
+} from "../../../shared/ltx/checksum.ts";
 import golden from "../../golden/ltx-vectors.json" with { type: "json" };
 import { steppedPage } from "../../support/ltx-fixtures.ts";
 
@@ -62,5 +68,26 @@ describe("pageChecksum", () => {
     const page = steppedPage(0);
     const numbers = [1, 0x100, 0x1_0000, 0x100_0000, 0xffff_ffff];
     expect(new Set(numbers.map((pgno) => pageChecksum(pgno, page))).size).toBe(numbers.length);
+  });
+});
+
+describe("pageChecksum32", () => {
+  it("folds the page's CRC-64", () => {
+    const page = steppedPage(4096);
+    const crc = pageChecksum(7, page);
+    // The checksum's own top bit is the mark.
+    expect(pageChecksum32(7, page) & 0x7fff_ffff).toBe(Number(((crc >> 32n) ^ crc) & 0x7fff_ffffn));
+    expect(pageChecksum32(8, page)).not.toBe(pageChecksum32(7, page));
+  });
+
+  it("changes with every single bit of the largest page", () => {
+    // A CRC is linear: a flipped bit changes it by what that bit alone, and zeros behind it, leave.
+    let change = 0xd800_0000_0000_0000n;
+    const unseen: number[] = [];
+    for (let bitsBehind = 0; bitsBehind < 65_536 * 8; bitsBehind++) {
+      if ((((change >> 32n) ^ change) & 0xffff_ffffn) === 0n) unseen.push(bitsBehind);
+      change = (change >> 1n) ^ ((change & 1n) * 0xd800_0000_0000_0000n);
+    }
+    expect(unseen).toEqual([]);
   });
 });

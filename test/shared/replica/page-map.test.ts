@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { PageMap, type PageLocation } from "../../../shared/replica/page-map.ts";
+import { PageMap } from "../../../shared/replica/page-map.ts";
+import type { PageLocation } from "../../../shared/replica/page-locator.ts";
 
 test("what is set last counts, page by page", () => {
   const map = new PageMap(3);

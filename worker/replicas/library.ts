@@ -1,8 +1,7 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
-import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
-import { fileIdentity, openLtxFile, type LtxFile } from "../../shared/replica/ltx-file.ts";
+import type { LtxFile } from "../../shared/replica/ltx-file.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
@@ -71,10 +70,7 @@ export class Library {
     const nowMs = this.#now();
     const known = this.#heads.get(replica.path);
     if (known && maxStaleMs > 0 && nowMs - known.checkedAtMs <= maxStaleMs) return known;
-    const files = { signal, cache: this.pages };
-    const prefetch = async (info: LtxFileInfo) =>
-      this.#files.set(fileIdentity(info), await openLtxFile(replica, info, files));
-    const look = { nowMs, signal, prefetch };
+    const look = { nowMs, signal, cache: this.pages, files: this.#files };
     const found = await (known ? followHead(replica, known, look) : planAnew(replica, look));
     // Another request may have looked meanwhile; the look that began last has the last word.
     const other = this.#heads.get(replica.path);

@@ -1,0 +1,201 @@
+/** What it costs to keep up with a replica: requests, bytes and round trips, counted at the store. */
+import { beforeEach, describe, expect, test } from "vitest";
+import type { LtxFile } from "../../shared/replica/ltx-file.ts";
+import { PageCache } from "../../shared/replica/page-cache.ts";
+import { openPlan } from "../../shared/replica/snapshot.ts";
+import { MemoryStore } from "../../shared/storage/memory-store.ts";
+import { followHead, planAnew, type Head } from "../../worker/replicas/follow-head.ts";
+import { countingStore, type CountingStore } from "../support/counting-store.ts";
+import { samplePage } from "../support/ltx-fixtures.ts";
+import { nameOf, putLtx, replicaIn, txid } from "../support/replica-fixtures.ts";
+
+const PAGE_SIZE = 4_096;
+const START_MS = 1_000_000;
+
+let memory: MemoryStore;
+let store: CountingStore;
+let cache: PageCache;
+let files: Map<string, LtxFile>;
+
+beforeEach(() => {
+  memory = new MemoryStore();
+  store = countingStore(memory);
+  cache = new PageCache({ bytesMax: 40_000_000 });
+  files = new Map();
+});
+
+/** One transaction's file, of `noise` pages that do not compress. */
+async function put(minTxid: number, noise = 1, { level = 0, maxTxid = minTxid } = {}) {
+  const pages = Object.fromEntries(
+    Array.from({ length: noise }, (_, index) => [
+      index + 1,
+      samplePage("noise", 1_000 * maxTxid + index, PAGE_SIZE),
+    ]),
+  );
+  return putLtx(memory, { level, minTxid, maxTxid, pageSize: PAGE_SIZE, commit: noise, pages });
+}
+
+async function putEach(first: number, last: number) {
+  for (let each = first; each <= last; each++) await put(each);
+}
+
+const replica = () => replicaIn(store);
+
+async function firstLook(): Promise<Head> {
+  const head = await planAnew(replica(), { nowMs: START_MS });
+  await openPlan(replica(), head.plan, { cache, files });
+  store.reset();
+  return head;
+}
+
+function follow(head: Head, afterMs = 1_000): Promise<Head> {
+  return followHead(replica(), head, { nowMs: head.checkedAtMs + afterMs, cache, files });
+}
+
+function cost() {
+  const { lists, gets, rounds } = store;
+  return { lists, gets, rounds };
+}
+
+async function sizeOf(key: string): Promise<number> {
+  return (await memory.get(key))?.bytes.length ?? 0;
+}
+
+describe("a look at the head", () => {
+  test("takes one read that finds nothing while nothing is new", async () => {
+    await putEach(1, 3);
+    const head = await firstLook();
+    const later = await follow(head);
+    expect(later.plan).toBe(head.plan);
+    expect(later.checkedAtMs).toBe(START_MS + 1_000);
+    expect(cost()).toEqual({ lists: 0, gets: 1, rounds: 1 });
+    expect(store.bytesRead).toBe(0);
+  });
+
+  test("finds one new file with its content: nothing of it is asked for again", async () => {
+    await putEach(1, 3);
+    const head = await firstLook();
+    const key = await put(4, 20);
+    const later = await follow(head);
+    expect(later.plan.files.map(nameOf)).toEqual(["L0[1]", "L0[2]", "L0[3]", "L0[4]"]);
+    // The file; then side by side the next key, and one byte of the file that was last.
+    expect(cost()).toEqual({ lists: 0, gets: 3, rounds: 2 });
+    expect(store.bytesRead).toBe((await sizeOf(key)) + 1);
+    store.reset();
+    const snapshot = await openPlan(replica(), later.plan, { cache, files });
+    expect(snapshot).toMatchObject({ txid: 4n, commit: 20, timestampMs: 4_000 });
+    expect(cost()).toEqual({ lists: 0, gets: 0, rounds: 0 });
+  });
+
+  test("asks of a file that is larger than its first read only for the rest", async () => {
+    await putEach(1, 1);
+    const head = await firstLook();
+    const key = await put(2, 200);
+    const sizeBytes = await sizeOf(key);
+    expect(sizeBytes).toBeGreaterThan(800_000);
+    const later = await follow(head);
+    await openPlan(replica(), later.plan, { cache, files });
+    expect(later.plan.txid).toBe(2n);
+    expect(cost()).toEqual({ lists: 0, gets: 4, rounds: 2 });
+    expect(store.bytesRead).toBeLessThanOrEqual(sizeBytes + 1);
+  });
+
+  test.each([
+    [2, { lists: 0, gets: 4, rounds: 3 }],
+    // From the third on one list is better than another read each.
+    [3, { lists: 1, gets: 4, rounds: 4 }],
+    [40, { lists: 1, gets: 4, rounds: 4 }],
+  ])("finds %i new files, and lists rather than going on one by one", async (count, expected) => {
+    await putEach(1, 2);
+    const head = await firstLook();
+    await putEach(3, 2 + count);
+    const later = await follow(head);
+    expect(later.plan.txid).toBe(txid(2 + count));
+    expect(cost()).toEqual(expected);
+  });
+
+  test("lists at once when nobody has looked for ten seconds", async () => {
+    await putEach(1, 2);
+    const head = await firstLook();
+    await putEach(3, 13);
+    const later = await follow(head, 10_000);
+    expect(later.plan.files.at(-1)).toMatchObject({ minTxid: 13n, createdAtMs: 0 });
+    expect(later.listedAtMs).toBe(START_MS + 10_000);
+    // The list begins with the file that was last, and so shows that it is the same.
+    expect(cost()).toEqual({ lists: 1, gets: 1, rounds: 2 });
+    store.reset();
+    await openPlan(replica(), later.plan, { cache, files });
+    // Eleven files, of which the first was there with the look: ten in two rounds of six slots.
+    expect(cost()).toMatchObject({ lists: 0, gets: 10 });
+    expect(store.inFlightMax).toBe(6);
+  });
+
+  test("lists every thirty seconds while the next key is missing", async () => {
+    await putEach(1, 2);
+    const head = await firstLook();
+    const before = await follow(head, 29_999);
+    expect(cost()).toEqual({ lists: 0, gets: 1, rounds: 1 });
+    store.reset();
+    const later = await followHead(replica(), before, { nowMs: START_MS + 30_000, cache, files });
+    expect(later.listedAtMs).toBe(START_MS + 30_000);
+    expect(cost()).toEqual({ lists: 1, gets: 1, rounds: 2 });
+  });
+
+  test("sees with one more read whether a last file above level 0 is still the same", async () => {
+    await put(1, 1, { level: 1, maxTxid: 2 });
+    const head = await firstLook();
+    await put(3);
+    expect((await follow(head, 10_000)).plan.files.map(nameOf)).toEqual(["L1[1-2]", "L0[3]"]);
+    expect(cost()).toEqual({ lists: 1, gets: 2, rounds: 2 });
+  });
+
+  test("plans anew when the next key was compacted away", async () => {
+    await putEach(1, 2);
+    const head = await firstLook();
+    await put(3, 1, { level: 1, maxTxid: 9 });
+    await put(10);
+    const later = await follow(head, 30_000);
+    expect(later.plan.files.map(nameOf)).toEqual(["L0[1]", "L0[2]", "L1[3-9]", "L0[10]"]);
+  });
+
+  test("plans anew when it is hundreds of files behind", async () => {
+    await putEach(1, 1);
+    const head = await firstLook();
+    await putEach(2, 300);
+    await put(1, 1, { level: 9, maxTxid: 299 });
+    const later = await follow(head, 60_000);
+    expect(later.plan.files.map(nameOf)).toEqual(["L9[1-299]", "L0[300]"]);
+    expect(later.plannedFiles).toBe(2);
+  });
+
+  test.each([1_000, 10_000])(
+    "plans anew when the path was wiped and began anew, %i ms later",
+    async (afterMs) => {
+      await putEach(1, 2);
+      const head = await firstLook();
+      const old = head.plan.files.map(({ etag }) => etag);
+      await putEach(1, 3);
+      const later = await follow(head, afterMs);
+      expect(later.plan.files.map(nameOf)).toEqual(["L0[1]", "L0[2]", "L0[3]"]);
+      for (const { etag } of later.plan.files) expect(old).not.toContain(etag);
+    },
+  );
+
+  test("names a new file that is damaged", async () => {
+    await putEach(1, 2);
+    const head = await firstLook();
+    const key = await put(3);
+    const bytes = (await memory.get(key))!.bytes;
+    bytes[2_000] ^= 1;
+    await memory.put(key, bytes);
+    await expect(follow(head)).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: expect.stringContaining(key),
+    });
+    await memory.put(key, new Uint8Array(300));
+    await expect(follow(head)).rejects.toMatchObject({
+      code: "CORRUPT_PAGE",
+      message: expect.stringContaining(key),
+    });
+  });
+});

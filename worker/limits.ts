@@ -15,6 +15,9 @@ export const TIMEOUT_MS_MAX = 60_000;
 /** Of the isolate's 128 MB. In bytes. */
 export const PAGE_CACHE_BYTES_MAX = 40_000_000;
 
+/** What all requests of the isolate together have asked the bucket for and not got yet, in bytes. */
+export const READS_UNDER_WAY_BYTES_MAX = 16_000_000;
+
 /** Cloudflare's own bound is 16 KB. */
 export const URL_LENGTH_MAX = 16_384;
 

@@ -3,7 +3,7 @@ import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-fi
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { RestorePlan } from "../../shared/replica/restore-plan.ts";
-import { openFound, probeFile, type FoundFile, type OpenInto } from "./probe-file.ts";
+import { openFound, openListed, probeFile, type FoundFile, type OpenInto } from "./newer-files.ts";
 
 /** The newest transaction of a database, as one look at the bucket found it. */
 export interface Head {
@@ -53,13 +53,7 @@ export async function followHead(
     const isListingDue = nowMs - head.listedAtMs >= LIST_INTERVAL_MS;
     return isListingDue ? followByListing(replica, head, options) : { ...head, checkedAtMs: nowMs };
   }
-  if (nowMs - head.checkedAtMs >= AWAY_MS) {
-    const [followed] = await Promise.all([
-      followByListing(replica, head, options),
-      openFound(replica, first, options),
-    ]);
-    return followed;
-  }
+  if (nowMs - head.checkedAtMs >= AWAY_MS) return followByListing(replica, head, options, first);
   const [files, isSame] = await Promise.all([
     openOn(replica, [first], options),
     isLastFileThere(replica, head.plan, signal),
@@ -112,12 +106,13 @@ async function isLastFileThere(
 
 /**
  * Lists level 0 from the plan's last file on: where that one is of level 0, the list itself shows
- * whether it is still the same.
+ * whether it is still the same. Opens what is new, beginning with a file that was found before.
  */
 async function followByListing(
   replica: Replica,
   head: Head,
   options: FollowOptions,
+  found?: FoundFile,
 ): Promise<Head> {
   const { plan } = head;
   const { nowMs, signal } = options;
@@ -126,12 +121,14 @@ async function followByListing(
   const [listed, isSame] = await Promise.all([
     listFrom(replica, isListed ? last.minTxid : nextTxid(plan.txid), signal),
     isListed || isLastFileThere(replica, plan, signal),
+    found && openFound(replica, found, options),
   ]);
   const files = listed.filter(({ maxTxid }) => maxTxid > plan.txid);
   const isThere = isSame && (!isListed || listed.some((file) => isSameObject(file, last)));
   const isGapless = files.every((file, index) => file.minTxid === plan.txid + BigInt(index) + 1n);
   const extended = extend(plan, files);
   if (!isThere || !isGapless || hasGrownLong(extended, head)) return planAnew(replica, options);
+  await openListed(replica, files, options);
   return { ...head, plan: extended, checkedAtMs: nowMs, listedAtMs: nowMs };
 }
 

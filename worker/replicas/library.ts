@@ -17,6 +17,8 @@ const PAGE_MAP_BYTES_MAX = 8_000_000;
 const INDEX_BYTES_MAX = 6_000_000;
 /** What an entry costs beside its bytes, about. */
 const ENTRY_BYTES = 1_000;
+/** Far more than there can be connections in the pool. */
+const UNVERIFIED_MAX = 1_000;
 
 /** A database at one transaction, ready to be read. */
 export interface OpenedSnapshot {
@@ -55,9 +57,23 @@ export class Library {
     weigh: ({ index }) => index.length + ENTRY_BYTES,
   });
 
+  readonly #unverified = new BoundedMap<string, true>({ max: UNVERIFIED_MAX });
+
   constructor({ pageBytesMax, now }: { pageBytesMax: number; now: () => number }) {
     this.pages = new PageCache({ bytesMax: pageBytesMax });
     this.#now = now;
+  }
+
+  /**
+   * Says whether a page that nothing verified was ever given to a connection of this source: it may be
+   * in that connection's own cache, and in answers that read no page anew.
+   */
+  isUnverified(sourceKey: string): boolean {
+    return this.#unverified.get(sourceKey) ?? false;
+  }
+
+  markUnverified(sourceKey: string): void {
+    this.#unverified.set(sourceKey, true);
   }
 
   /** The head as it is known, however old; undefined when nobody has asked yet. */

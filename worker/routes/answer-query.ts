@@ -30,6 +30,15 @@ interface Cost {
   readonly resolveMs: number;
   readonly runMs: number;
   readonly source: MeteredSource;
+  readonly verified: boolean;
+}
+
+/** A query's rows, and where they came from. */
+interface Run {
+  readonly source: MeteredSource;
+  readonly result: QueryResult;
+  /** Every page of it was held against a checksum. */
+  readonly verified: boolean;
 }
 
 /** Opens the version, runs the query and writes the answer, or 304 before any SQL is run. */
@@ -45,7 +54,7 @@ export async function answerQuery(question: Question): Promise<Response> {
   const isKnown = isCacheable && listsEtag(request.headers.get("if-none-match"), etag);
   if (isKnown)
     return new Response(null, { status: 304, headers: cacheable(headers, etag, version) });
-  const { source, result } = await run(question, version);
+  const { source, result, verified } = await run(question, version);
   if (isCacheable && result.deterministic) cacheable(headers, etag, version);
   else headers.set("cache-control", "no-store");
   const runMs = performance.now() - openedAtMs;
@@ -53,6 +62,7 @@ export async function answerQuery(question: Question): Promise<Response> {
     resolveMs: openedAtMs - startedAtMs,
     runMs,
     source,
+    verified,
   });
 }
 
@@ -60,20 +70,22 @@ export async function answerQuery(question: Question): Promise<Response> {
 async function run(
   { service, parameters, signal }: Question,
   { snapshot, identity }: Version,
-): Promise<{ source: MeteredSource; result: QueryResult }> {
+): Promise<Run> {
   const { library, replica } = service;
   const reader = new PageReader(snapshot, { cache: library.pages });
-  const source = new MeteredSource(reader);
+  const sourceKey = `${replica.path} ${identity}`;
+  const wasVerified = !library.isUnverified(sourceKey);
+  const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
   try {
     const result = await runQuery(await getEngine(), {
       source,
-      sourceKey: `${replica.path} ${identity}`,
+      sourceKey,
       sql: parameters.sql,
       args: parameters.args,
       limits: { ...QUERY_LIMITS, rowsMax: parameters.rowsMax },
       signal,
     });
-    return { source, result };
+    return { source, result, verified: wasVerified && !library.isUnverified(sourceKey) };
   } catch (cause) {
     if (!(cause instanceof ReplicaError)) throw cause;
     const details = { txid: formatTxid(snapshot.txid), ...cause.details };
@@ -110,6 +122,7 @@ function resultResponse(
   headers.set("x-pages-read", String(pages));
   headers.set("x-bytes-fetched", String(meter.bytes));
   headers.set("server-timing", formatTiming(cost));
+  headers.set("x-verified", String(cost.verified));
   if (result.truncated) headers.set("x-truncated", "true");
   const canonical = canonicalLocation(question, version);
   if (canonical !== undefined) headers.set("content-location", canonical);
@@ -117,7 +130,7 @@ function resultResponse(
     txid: formatTxid(version.snapshot.txid),
     timestamp: formatInstant(version.snapshot.timestampMs),
     exact: version.exact,
-    verified: false,
+    verified: cost.verified,
     requested_at: question.at,
     stats: {
       ms: round(cost.resolveMs + cost.runMs),

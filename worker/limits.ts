@@ -1,3 +1,4 @@
+import type { LibraryLimits } from "./replicas/library.ts";
 import type { QueryLimits } from "./sqlite/run-query.ts";
 
 /** What one query may use; `GET /v1/dbs/:db` reports them. */
@@ -13,7 +14,16 @@ export const QUERY_LIMITS = {
 export const TIMEOUT_MS_MAX = 60_000;
 
 /** Of the isolate's 128 MB. In bytes. */
-export const PAGE_CACHE_BYTES_MAX = 40_000_000;
+const PAGE_CACHE_BYTES_MAX = 40_000_000;
+
+export const LIBRARY_LIMITS: LibraryLimits = {
+  pages: PAGE_CACHE_BYTES_MAX,
+  heads: 6_000_000,
+  snapshots: 6_000_000,
+  indexes: 4_000_000,
+  windows: 2_000_000,
+  locations: 2_000_000,
+};
 
 /** What all requests of the isolate together have asked the bucket for and not got yet, in bytes. */
 export const READS_UNDER_WAY_BYTES_MAX = 16_000_000;

@@ -8,6 +8,8 @@ declare module "vitest" {
     readonly shop: DatabaseImages;
     /** About 2 MB in 4-KB pages, two transactions. */
     readonly orders: DatabaseImages;
+    /** About 400 KB in 1-KB pages that compress badly, 17 transactions: for what an edge bundle saves. */
+    readonly ledger: DatabaseImages;
   }
 }
 
@@ -15,6 +17,7 @@ declare module "vitest" {
 export function setup(project: TestProject): void {
   project.provide("shop", makeDatabaseImages({ pageSize: 1024, transactions: SHOP }));
   project.provide("orders", makeDatabaseImages({ transactions: ORDERS }));
+  project.provide("ledger", makeDatabaseImages({ pageSize: 1024, transactions: LEDGER }));
 }
 
 const NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
@@ -36,4 +39,17 @@ const ORDERS = [
    ${NUMBERS} INSERT INTO orders SELECT i, i * 7919 % 1000, printf('%0180d', i * 31) FROM n;
    CREATE INDEX orders_by_customer ON orders (customer)`,
   "UPDATE orders SET note = 'paid' WHERE id % 1000 = 0",
+];
+
+const LEDGER = [
+  `CREATE TABLE entries (id INTEGER PRIMARY KEY, account INTEGER NOT NULL, note TEXT NOT NULL);
+   ${NUMBERS} INSERT INTO entries SELECT i, i % 97, hex(randomblob(32)) FROM n WHERE i <= 4000;
+   CREATE INDEX entries_by_account ON entries (account)`,
+  // Transactions 2 to 16 touch one row each, far from one another.
+  ...Array.from(
+    { length: 15 },
+    (_, index) =>
+      `UPDATE entries SET note = 'touched ${index + 2}' WHERE id = ${250 * (index + 2)}`,
+  ),
+  "CREATE TABLE extras (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO extras VALUES (1, 'late')",
 ];

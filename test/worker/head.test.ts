@@ -26,7 +26,7 @@ async function costOf(
 describe("the newest transaction", () => {
   it("is trusted for HEAD_TTL_MS, and asked for by one ranged read afterwards", async () => {
     await putReplica(env.BUCKET, "ttl", shop, 1);
-    expect(await costOf("ttl", FRESH)).toEqual({ rows: [3], lists: 1, gets: 1 });
+    expect(await costOf("ttl", FRESH)).toEqual({ rows: [3], lists: 1, gets: 2 });
     const warm = { sql: COUNT, shape: "first", max_stale_ms: "60000" };
     expect(await costOf("ttl", warm)).toEqual({
       rows: [3],

@@ -62,12 +62,13 @@ describe("GET /v1/dbs/:db/query", () => {
       "cache-control": "private, no-cache",
       vary: "Accept",
     });
-    // One listing, and each of the three small files whole: the query itself needs nothing more.
-    expect(counts).toEqual({ lists: 1, gets: 3 });
+    // One listing, beside it a look for an edge bundle, and each of the three small files whole: the query
+    // itself needs nothing more.
+    expect(counts).toEqual({ lists: 1, gets: 4 });
     expect(Number(headers.get("x-bytes-fetched"))).toBeGreaterThan(1_000);
     const again = await callWith({ BUCKET: bucket }, path);
     expect(again.headers.get("x-bytes-fetched")).toBe("0");
-    expect(counts).toEqual({ lists: 1, gets: 3 });
+    expect(counts).toEqual({ lists: 1, gets: 4 });
   });
 
   it("keeps 64-bit integers, REALs, text and blobs apart and exact", async () => {

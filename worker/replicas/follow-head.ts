@@ -1,7 +1,7 @@
 import { nextTxid } from "../../shared/ltx/txid.ts";
+import type { BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
-import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { RestorePlan } from "../../shared/replica/restore-plan.ts";
 import { openFound, openListed, probeFile, type FoundFile, type OpenInto } from "./newer-files.ts";
 
@@ -14,6 +14,8 @@ export interface Head {
   readonly listedAtMs: number;
   /** Files in the plan when it was last made from a whole listing; it has grown by the others. */
   readonly plannedFiles: number;
+  /** Says where the pages of the plan's first files lie. */
+  readonly bundle?: BundleHead | undefined;
 }
 
 /** New files asked for one after the other before the rest is listed. */
@@ -27,13 +29,16 @@ const AWAY_MS = 10_000;
 const LIST_INTERVAL_MS = 30_000;
 /** Files that a plan grows by before it is made again, to gain from compaction. */
 const PLAN_GROWTH_MAX = 256;
+/** The same of a plan that begins with an edge bundle: a replicator rewrites that after eleven files. */
+const BUNDLE_GROWTH_MAX = 64;
 
 export interface FollowOptions extends OpenInto {
   readonly nowMs: number;
 }
 
 /**
- * Looks for what is newer than `head`. The next file's key is known, so that the usual look is one
+ * Looks for what is newer than `head`. Undefined when that does not hold any more, or has grown long:
+ * then all of the replica is to be looked at. The next file's key is known, so that the usual look is one
  * ranged read that finds nothing, or finds the file and has its content; a list costs twelve times
  * as much.
  *
@@ -46,7 +51,7 @@ export async function followHead(
   replica: Replica,
   head: Head,
   options: FollowOptions,
-): Promise<Head> {
+): Promise<Head | undefined> {
   const { nowMs, signal } = options;
   const first = await probeFile(replica, nextTxid(head.plan.txid), signal);
   if (!first) {
@@ -58,7 +63,7 @@ export async function followHead(
     openOn(replica, [first], options),
     isLastFileThere(replica, head.plan, signal),
   ]);
-  if (!isSame || hasGrownLong(head.plan, head)) return planAnew(replica, options);
+  if (!isSame || hasGrownLong(head.plan, head)) return undefined;
   const plan = extend(head.plan, files);
   if (files.length === PROBES_MAX) return followByListing(replica, { ...head, plan }, options);
   return { ...head, plan, checkedAtMs: nowMs };
@@ -89,8 +94,8 @@ async function probeOn(
   return next ? openOn(replica, [...found, next], options) : infos;
 }
 
-function hasGrownLong(plan: RestorePlan, { plannedFiles }: Head): boolean {
-  return plan.files.length - plannedFiles > PLAN_GROWTH_MAX;
+function hasGrownLong(plan: RestorePlan, { plannedFiles, bundle }: Head): boolean {
+  return plan.files.length - plannedFiles > (bundle ? BUNDLE_GROWTH_MAX : PLAN_GROWTH_MAX);
 }
 
 async function isLastFileThere(
@@ -113,7 +118,7 @@ async function followByListing(
   head: Head,
   options: FollowOptions,
   found?: FoundFile,
-): Promise<Head> {
+): Promise<Head | undefined> {
   const { plan } = head;
   const { nowMs, signal } = options;
   const last = plan.files.at(-1);
@@ -127,7 +132,7 @@ async function followByListing(
   const isThere = isSame && (!isListed || listed.some((file) => isSameObject(file, last)));
   const isGapless = files.every((file, index) => file.minTxid === plan.txid + BigInt(index) + 1n);
   const extended = extend(plan, files);
-  if (!isThere || !isGapless || hasGrownLong(extended, head)) return planAnew(replica, options);
+  if (!isThere || !isGapless || hasGrownLong(extended, head)) return undefined;
   await openListed(replica, files, options);
   return { ...head, plan: extended, checkedAtMs: nowMs, listedAtMs: nowMs };
 }
@@ -148,16 +153,6 @@ async function listFrom(
 
 function isSameObject(a: LtxFileInfo, b: LtxFileInfo): boolean {
   return a.key === b.key && a.etag === b.etag;
-}
-
-/** Looks at everything, as one who has never seen the replica. */
-export async function planAnew(
-  replica: Replica,
-  { nowMs, signal }: Pick<FollowOptions, "nowMs" | "signal">,
-): Promise<Head> {
-  const plan = await loadPlan(replica, { kind: "latest" }, { signal });
-  const plannedFiles = plan.files.length;
-  return { plan, checkedAtMs: nowMs, listedAtMs: nowMs, plannedFiles };
 }
 
 function extend(plan: RestorePlan, files: readonly LtxFileInfo[]): RestorePlan {

@@ -1,27 +1,41 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
+import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
+import { snapshotOf, type BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
 import { IndexWindows } from "../../shared/replica/index-windows.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
-import type { LtxFile } from "../../shared/replica/ltx-file.ts";
+import { fileIdentity, type LtxFile } from "../../shared/replica/ltx-file.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
-import { openPlan, type Snapshot } from "../../shared/replica/snapshot.ts";
+import type { Snapshot } from "../../shared/replica/snapshot.ts";
+import type { Etag } from "../../shared/storage/object-store.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { followHead, planAnew, type Head } from "./follow-head.ts";
+import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
+import { followHead, type Head } from "./follow-head.ts";
+import { openPlanned } from "./open-plan.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 
-const HEADS_MAX = 256;
-/** Page maps, 12 bytes a page, in bytes of the isolate's 128 MB; the one in use is always kept. */
-const PAGE_MAP_BYTES_MAX = 8_000_000;
-/** Page indexes of opened LTX files, in bytes: a new TXID then opens only the file that is new. */
-const INDEX_BYTES_MAX = 6_000_000;
-/** Parts of longer page indexes, in bytes. */
-const WINDOW_BYTES_MAX = 4_000_000;
-/** What an entry costs beside its bytes, about. */
+/** What an entry costs beside its bytes, and beside a file of its plan, about. */
 const ENTRY_BYTES = 1_000;
-/** Far more than there can be connections in the pool. */
-const UNVERIFIED_MAX = 1_000;
+const PLAN_FILE_BYTES = 300;
+/** Far more than there can be connections in the pool, or databases in use. */
+const NAMES_MAX = 1_000;
+
+/** What a library may take of the isolate's memory, in bytes. */
+export interface LibraryLimits {
+  readonly pages: number;
+  /** Newest states, with the edge bundles that they begin with. */
+  readonly heads: number;
+  /** Where the pages of opened snapshots lie, 12 bytes a page; the one in use is always kept. */
+  readonly snapshots: number;
+  /** Page indexes of opened LTX files: a new TXID then opens only the file that is new. */
+  readonly indexes: number;
+  /** Parts of longer page indexes. */
+  readonly windows: number;
+  /** Where pages lie, by edge bundles. */
+  readonly locations: number;
+}
 
 /** A database at one transaction, ready to be read. */
 export interface OpenedSnapshot {
@@ -30,6 +44,13 @@ export interface OpenedSnapshot {
   readonly identity: string;
   /** When the bucket was asked for the plan, in milliseconds since the epoch. */
   readonly checkedAtMs: number;
+}
+
+/** A newest state that a request may begin to read. */
+export interface BegunSnapshot {
+  readonly opened: OpenedSnapshot;
+  /** What it turns out to be, where that is still being found out. */
+  readonly settled?: Promise<OpenedSnapshot> | undefined;
 }
 
 export interface LookOptions {
@@ -41,6 +62,11 @@ export interface HeadOptions extends LookOptions {
   readonly maxStaleMs: number;
 }
 
+interface OpenOptions extends LookOptions {
+  readonly checkedAtMs: number;
+  readonly bundle?: BundleHead | undefined;
+}
+
 /**
  * What one isolate knows of the replicas that it has been asked for: newest transactions, opened
  * snapshots and pages. All are values that any request may find or lose; requests never wait for
@@ -49,23 +75,23 @@ export interface HeadOptions extends LookOptions {
 export class Library {
   readonly pages: PageCache;
   readonly #now: () => number;
-  readonly #heads = new BoundedMap<string, Head>({ max: HEADS_MAX });
+  readonly #heads: BoundedMap<string, Head>;
   readonly #stamps: StampCache = new Map();
-  readonly #snapshots = new BoundedMap<string, OpenedSnapshot>({
-    max: PAGE_MAP_BYTES_MAX,
-    weigh: ({ snapshot }) => snapshot.pages.sizeBytes + ENTRY_BYTES,
-  });
-  readonly #windows = new IndexWindows({ bytesMax: WINDOW_BYTES_MAX });
-  readonly #files = new BoundedMap<string, LtxFile>({
-    max: INDEX_BYTES_MAX,
-    weigh: ({ index }) => (index?.length ?? 0) + ENTRY_BYTES,
-  });
+  readonly #snapshots: BoundedMap<string, OpenedSnapshot>;
+  readonly #files: BoundedMap<string, LtxFile>;
+  readonly #windows: IndexWindows;
+  readonly #locations: LocationCache;
+  readonly #distrusted = new BoundedMap<string, Etag>({ max: NAMES_MAX });
+  readonly #unverified = new BoundedMap<string, true>({ max: NAMES_MAX });
 
-  readonly #unverified = new BoundedMap<string, true>({ max: UNVERIFIED_MAX });
-
-  constructor({ pageBytesMax, now }: { pageBytesMax: number; now: () => number }) {
-    this.pages = new PageCache({ bytesMax: pageBytesMax });
+  constructor({ limits, now }: { limits: LibraryLimits; now: () => number }) {
     this.#now = now;
+    this.pages = new PageCache({ bytesMax: limits.pages });
+    this.#heads = new BoundedMap({ max: limits.heads, weigh: weighHead });
+    this.#snapshots = new BoundedMap({ max: limits.snapshots, weigh: weighSnapshot });
+    this.#files = new BoundedMap({ max: limits.indexes, weigh: weighFile });
+    this.#windows = new IndexWindows({ bytesMax: limits.windows });
+    this.#locations = new LocationCache({ bytesMax: limits.locations });
   }
 
   /**
@@ -91,31 +117,41 @@ export class Library {
     const known = this.#heads.get(replica.path);
     if (known && maxStaleMs > 0 && nowMs - known.checkedAtMs <= maxStaleMs) return known;
     const look = { nowMs, signal, cache: this.pages, files: this.#files };
-    const found = await (known ? followHead(replica, known, look) : planAnew(replica, look));
-    // Another request may have looked meanwhile; the look that began last has the last word.
-    const other = this.#heads.get(replica.path);
-    const isOlder = other && other !== known && other.checkedAtMs >= nowMs;
-    if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
-    return found;
+    const followed = known && (await followHead(replica, known, look));
+    return this.#keepHead(
+      replica,
+      known,
+      followed ?? (await (await this.#look(replica, look)).head),
+    );
+  }
+
+  /** The newest state, opened; where nothing is known yet and a bundle is there, the bundle's to begin with. */
+  async begin(replica: Replica, options: HeadOptions): Promise<BegunSnapshot> {
+    const { signal } = options;
+    if (this.knownHead(replica)) return { opened: await this.#openHead(replica, options) };
+    const nowMs = this.#now();
+    const look = await this.#look(replica, { nowMs, signal });
+    const settled = this.#settle(replica, look, signal);
+    if (!look.bundle) return { opened: await settled };
+    settled.catch(() => undefined);
+    // Kept only when it has turned out to be what is there.
+    const snapshot = snapshotOf(replica, look.bundle);
+    const identity = await identifyPlan(snapshot.plan);
+    return { opened: { snapshot, identity, checkedAtMs: nowMs }, settled };
   }
 
   /** The snapshot that a plan leads to, opened once and kept for a while. */
   async open(
     replica: Replica,
     plan: RestorePlan,
-    look: LookOptions & { readonly checkedAtMs: number },
+    { checkedAtMs, bundle, signal }: OpenOptions,
   ): Promise<OpenedSnapshot> {
     const key = snapshotKey(replica, plan.txid);
     const known = this.#snapshots.get(key);
     if (known && isSamePlan(known.snapshot.plan, plan)) return readThrough(known, replica);
-    const { checkedAtMs, signal } = look;
+    const options = { signal, cache: this.pages, files: this.#files, windows: this.#windows };
     const [snapshot, identity] = await Promise.all([
-      openPlan(replica, plan, {
-        signal,
-        cache: this.pages,
-        files: this.#files,
-        windows: this.#windows,
-      }),
+      openPlanned(replica, plan, bundle, options),
       identifyPlan(plan),
     ]);
     const opened: OpenedSnapshot = { snapshot, identity, checkedAtMs };
@@ -129,22 +165,18 @@ export class Library {
     if (known) return readThrough(known, replica);
     const head = this.knownHead(replica);
     const cut = head && cutPlan(head.plan, txid);
-    if (cut) return this.open(replica, cut, { ...look, checkedAtMs: head.checkedAtMs });
-    const checkedAtMs = this.#now();
-    const plan = await loadPlan(replica, { kind: "txid", txid }, look);
-    return this.open(replica, plan, { ...look, checkedAtMs });
+    if (cut) return this.open(replica, cut, { ...head, ...look });
+    return this.#openTarget(replica, { kind: "txid", txid }, look);
   }
 
   /** The database at a moment: always planned, as what a moment leads to may change. */
   async openTime(
     replica: Replica,
     target: RestoreTarget & { readonly kind: "time" },
-    { signal }: LookOptions,
+    look: LookOptions,
   ): Promise<OpenedSnapshot & { readonly exact: boolean }> {
-    const checkedAtMs = this.#now();
-    const plan = await loadPlan(replica, target, { signal, stamps: this.#stamps });
-    const opened = await this.open(replica, plan, { checkedAtMs, signal });
-    return { ...opened, checkedAtMs, exact: plan.exact };
+    const opened = await this.#openTarget(replica, target, look);
+    return { ...opened, exact: opened.snapshot.plan.exact };
   }
 
   /** Keeps a snapshot that a reader has planned anew, because files of the one before had gone. */
@@ -154,17 +186,100 @@ export class Library {
     const opened = { snapshot, identity, checkedAtMs: this.#now() };
     this.#snapshots.set(snapshotKey(replica, txid), opened);
     const head = this.knownHead(replica);
-    if (head?.plan.txid === txid) this.#heads.set(replica.path, { ...head, plan });
+    if (head?.plan.txid === txid) {
+      this.#heads.set(replica.path, { ...head, plan, bundle: undefined });
+    }
   }
 
-  /** Forgets what is known of a replica some of whose files have gone: the next to ask plans anew. */
-  forget(replica: Replica): void {
+  /**
+   * Forgets what is known of a replica some of whose files have gone: the next to ask looks at all of it.
+   *
+   * @param distrust Its bundle has been of no use before: not to be used until it is another.
+   */
+  forget(replica: Replica, { distrust }: { readonly distrust: boolean }): void {
+    const bundle = this.knownHead(replica)?.bundle;
+    const isUseless = distrust || bundle?.locator.fault !== undefined;
+    if (bundle && isUseless) this.#distrusted.set(replica.path, bundle.etag);
     this.#heads.delete(replica.path);
     const prefix = snapshotKey(replica, "");
     for (const key of this.#snapshots.keys()) {
       if (key.startsWith(prefix)) this.#snapshots.delete(key);
     }
   }
+
+  #look(
+    replica: Replica,
+    { nowMs, signal }: LookOptions & { readonly nowMs: number },
+  ): Promise<ColdLook> {
+    return lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
+  }
+
+  #bundleOptions({ path }: Replica, signal: AbortSignal | undefined) {
+    return { locations: this.#locations, distrusted: this.#distrusted.get(path), signal };
+  }
+
+  async #openHead(replica: Replica, options: HeadOptions): Promise<OpenedSnapshot> {
+    const head = await this.head(replica, options);
+    const opened = await this.open(replica, head.plan, { ...head, signal: options.signal });
+    return { ...opened, checkedAtMs: head.checkedAtMs };
+  }
+
+  async #settle(
+    replica: Replica,
+    look: ColdLook,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedSnapshot> {
+    const head = this.#keepHead(replica, undefined, await look.head);
+    if (head.bundle && head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
+    return this.open(replica, head.plan, { ...head, signal });
+  }
+
+  /**
+   * Takes the pages that a bundle carries under what the bucket calls the objects that they lie in: who
+   * has begun with the bundle as it was written has been given them under other names.
+   */
+  #takeHotPages({ plan, locator }: BundleHead): void {
+    for (const { page, location } of locator.hotPages()) {
+      this.pages.set(fileIdentity(plan.files[location.file]), location.offset, page);
+    }
+  }
+
+  /** Plans, and asks beside that for the bundle, where nothing is known of the replica. */
+  async #openTarget(
+    replica: Replica,
+    target: RestoreTarget,
+    { signal }: LookOptions,
+  ): Promise<OpenedSnapshot> {
+    const checkedAtMs = this.#now();
+    const head = this.knownHead(replica);
+    const [plan, bundle] = await Promise.all([
+      loadPlan(replica, target, { signal, stamps: this.#stamps }),
+      head ? head.bundle : readBundle(replica, this.#bundleOptions(replica, signal)),
+    ]);
+    const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
+    return { ...opened, checkedAtMs };
+  }
+
+  /** Another request may have looked meanwhile; the look that began last has the last word. */
+  #keepHead(replica: Replica, known: Head | undefined, found: Head): Head {
+    const other = this.#heads.get(replica.path);
+    const isOlder = other && other !== known && other.checkedAtMs >= found.checkedAtMs;
+    if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
+    return found;
+  }
+}
+
+function weighHead({ plan, bundle }: Head): number {
+  const bundleBytes = bundle ? bundle.sizeBytes + bundle.locator.sizeBytes : 0;
+  return plan.files.length * PLAN_FILE_BYTES + bundleBytes + ENTRY_BYTES;
+}
+
+function weighSnapshot({ snapshot: { plan, pages } }: OpenedSnapshot): number {
+  return plan.files.length * PLAN_FILE_BYTES + pages.sizeBytes + ENTRY_BYTES;
+}
+
+function weighFile({ index, checksums }: LtxFile): number {
+  return (index?.length ?? 0) + (checksums?.byteLength ?? 0) + ENTRY_BYTES;
 }
 
 /** The plan of an earlier TXID where a file of `plan` ends with it: what comes before leads there. */

@@ -9,7 +9,9 @@ import type {
 } from "../../shared/storage/object-store.ts";
 import type { ReadBudget } from "./read-budget.ts";
 
-/** What an object that is read without a range takes, as long as it is not known: about an edge bundle's head. */
+/** A longer range than any of an LTX file's only bounds what an object may have, whatever its size. In bytes. */
+const RANGE_BYTES_MAX = 4 * 1024 * 1024;
+/** What is reckoned for such an object: about an edge bundle's head. In bytes. */
 const WHOLE_BYTES = 512 * 1024;
 
 /** The bucket as one request sees it: counts what the request reads, in turn with others, and writes nothing. */
@@ -55,5 +57,6 @@ export class MeteredStore implements ObjectStore {
 
 function bytesOf(range: ByteRange | undefined): number {
   if (range === undefined) return WHOLE_BYTES;
-  return "suffix" in range ? range.suffix : range.length;
+  if ("suffix" in range) return range.suffix;
+  return range.length > RANGE_BYTES_MAX ? WHOLE_BYTES : range.length;
 }

@@ -7,6 +7,7 @@ declare module "vitest" {
   interface ProvidedContext {
     readonly shop: Images;
     readonly orders: Images;
+    readonly ledger: Images;
   }
 }
 

@@ -7,9 +7,9 @@ import {
   openBundle,
   rowsSql,
   type BundledReplica,
-  type FileSpan,
 } from "../../../support/bundle-fixtures.ts";
 import { imageAt } from "../../../support/ltx-from-images.ts";
+import type { FileSpan } from "../../../support/ltx-spans.ts";
 
 /** Holds every page's location against the page map's, and its checksum against the page. */
 async function expectSameLocations({ replica, images }: BundledReplica): Promise<void> {

@@ -87,6 +87,21 @@ describe("a bundle that is of no use leaves the rows as they are", () => {
     log.stop();
   });
 
+  test("because another history has more files than one page of a listing", async () => {
+    ledger = ledgerReplica(4);
+    await ledger.put(...singles(1, 6));
+    await ledger.bundle();
+    await ledger.memory.delete(await ledger.keys("db/0000/"));
+    const shop = inject("shop");
+    const images = { ...shop, versions: [1, 2, 3].flatMap(() => shop.versions) };
+    await putSpans(ledger.replica, images, singles(1, 9));
+    const log = watchLog();
+    const answer = await coldReader(ledger.memory).query("SELECT count(*) FROM items");
+    expect(answer).toMatchObject({ txid: "0000000000000009", rows: [[100]] });
+    expect(log.reasons()).toEqual([expect.stringContaining("is of another history")]);
+    log.stop();
+  });
+
   test("because its base has gone", async () => {
     await ledger.put(...singles(1, 3));
     await ledger.bundle(0);

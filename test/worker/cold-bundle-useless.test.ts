@@ -102,6 +102,18 @@ describe("a bundle that is of no use leaves the rows as they are", () => {
     log.stop();
   });
 
+  test("because level 0 has been emptied, which retention never does", async () => {
+    await ledger.put(...singles(1, 5));
+    await ledger.bundle();
+    await ledger.memory.delete(await ledger.keys("db/0000/"));
+    await ledger.put([9, 1, 5]);
+    const log = watchLog();
+    const answer = await coldReader(ledger.memory).query(ROW);
+    expect(answer).toMatchObject({ txid: "0000000000000005", rows: ROW_ANSWER, lists: 2 });
+    expect(log.reasons()).toEqual(["level 0 does not go on to the bundle's TXID"]);
+    log.stop();
+  });
+
   test("because its base has gone", async () => {
     await ledger.put(...singles(1, 3));
     await ledger.bundle(0);

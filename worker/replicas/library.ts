@@ -14,28 +14,11 @@ import { BoundedMap } from "./bounded-map.ts";
 import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
 import { followHead, type Head } from "./follow-head.ts";
 import { openPlanned } from "./open-plan.ts";
+import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 
-/** What an entry costs beside its bytes, and beside a file of its plan, about. */
-const ENTRY_BYTES = 1_000;
-const PLAN_FILE_BYTES = 300;
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
-
-/** What a library may take of the isolate's memory, in bytes. */
-export interface LibraryLimits {
-  readonly pages: number;
-  /** Newest states, with the edge bundles that they begin with. */
-  readonly heads: number;
-  /** Where the pages of opened snapshots lie, 12 bytes a page; the one in use is always kept. */
-  readonly snapshots: number;
-  /** Page indexes of opened LTX files: a new TXID then opens only the file that is new. */
-  readonly indexes: number;
-  /** Parts of longer page indexes. */
-  readonly windows: number;
-  /** Where pages lie, by edge bundles. */
-  readonly locations: number;
-}
 
 /** A database at one transaction, ready to be read. */
 export interface OpenedSnapshot {
@@ -84,14 +67,29 @@ export class Library {
   readonly #distrusted = new BoundedMap<string, Etag>({ max: NAMES_MAX });
   readonly #unverified = new BoundedMap<string, true>({ max: NAMES_MAX });
 
-  constructor({ limits, now }: { limits: LibraryLimits; now: () => number }) {
+  constructor({ limits, now }: { limits: LibraryMemory; now: () => number }) {
     this.#now = now;
     this.pages = new PageCache({ bytesMax: limits.pages });
     this.#heads = new BoundedMap({ max: limits.heads, weigh: weighHead });
-    this.#snapshots = new BoundedMap({ max: limits.snapshots, weigh: weighSnapshot });
+    this.#snapshots = new BoundedMap({
+      max: limits.snapshots,
+      weigh: ({ snapshot }) => weighSnapshot(snapshot),
+    });
     this.#files = new BoundedMap({ max: limits.indexes, weigh: weighFile });
     this.#windows = new IndexWindows({ bytesMax: limits.windows });
     this.#locations = new LocationCache({ bytesMax: limits.locations });
+  }
+
+  /** What it takes now, in bytes. */
+  memory(): LibraryMemory {
+    return {
+      pages: this.pages.bytes,
+      heads: this.#heads.weight,
+      snapshots: this.#snapshots.weight,
+      indexes: this.#files.weight,
+      windows: this.#windows.bytes,
+      locations: this.#locations.sizeBytes,
+    };
   }
 
   /**
@@ -109,6 +107,11 @@ export class Library {
   /** The head as it is known, however old; undefined when nobody has asked yet. */
   knownHead(replica: Replica): Head | undefined {
     return this.#heads.get(replica.path);
+  }
+
+  /** The edge bundle that is in the bucket now; undefined where there is none that can be used. */
+  readBundle(replica: Replica, { signal }: LookOptions): Promise<BundleHead | undefined> {
+    return readBundle(replica, this.#bundleOptions(replica, signal));
   }
 
   /** The newest transaction, as of at most `maxStaleMs` ago. */
@@ -254,7 +257,7 @@ export class Library {
     const head = this.knownHead(replica);
     const [plan, bundle] = await Promise.all([
       loadPlan(replica, target, { signal, stamps: this.#stamps }),
-      head ? head.bundle : readBundle(replica, this.#bundleOptions(replica, signal)),
+      head ? head.bundle : this.readBundle(replica, { signal }),
     ]);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
@@ -267,19 +270,6 @@ export class Library {
     if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
     return found;
   }
-}
-
-function weighHead({ plan, bundle }: Head): number {
-  const bundleBytes = bundle ? bundle.sizeBytes + bundle.locator.sizeBytes : 0;
-  return plan.files.length * PLAN_FILE_BYTES + bundleBytes + ENTRY_BYTES;
-}
-
-function weighSnapshot({ snapshot: { plan, pages } }: OpenedSnapshot): number {
-  return plan.files.length * PLAN_FILE_BYTES + pages.sizeBytes + ENTRY_BYTES;
-}
-
-function weighFile({ index, checksums }: LtxFile): number {
-  return (index?.length ?? 0) + (checksums?.byteLength ?? 0) + ENTRY_BYTES;
 }
 
 /** The plan of an earlier TXID where a file of `plan` ends with it: what comes before leads there. */

@@ -3,7 +3,7 @@ import { limitRequests } from "../../../shared/replica/limit-requests.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
 import type { ObjectStore } from "../../../shared/storage/object-store.ts";
 import { readQueryParameters } from "../../../worker/http/query-parameters.ts";
-import { LIBRARY_LIMITS } from "../../../worker/limits.ts";
+import { LIBRARY_LIMITS, READS_UNDER_WAY_BYTES_MAX } from "../../../worker/limits.ts";
 import { Library } from "../../../worker/replicas/library.ts";
 import { MeteredStore } from "../../../worker/replicas/metered-store.ts";
 import { ReadBudget } from "../../../worker/replicas/read-budget.ts";
@@ -55,13 +55,26 @@ function withLatency(store: ObjectStore): ObjectStore {
   };
 }
 
-/** A reader with caches of its own. Its clock stands still until the test moves it. */
+function nowMs(): number {
+  return 1_000_000;
+}
+
+export interface ColdReaderOptions {
+  /** Of the replica; `db` when left out. */
+  readonly path?: string;
+  /** One that knows something already; a new one when left out. */
+  readonly library?: Library;
+}
+
+/** A reader with caches of its own. */
 export function coldReader(
   store: ObjectStore,
-  { path = "db", now = () => 1_000_000 }: { path?: string; now?: () => number } = {},
+  {
+    path = "db",
+    library = new Library({ limits: LIBRARY_LIMITS, now: nowMs }),
+  }: ColdReaderOptions = {},
 ): ColdReader {
-  const library = new Library({ limits: LIBRARY_LIMITS, now });
-  const budget = new ReadBudget({ bytesMax: 16_000_000, now });
+  const budget = new ReadBudget({ bytesMax: READS_UNDER_WAY_BYTES_MAX, now: nowMs });
   const counted = countingStore(withLatency(store));
   let isNew = true;
   const respond = async (sql: string, { at, headers }: QueryOptions = {}) => {

@@ -1,15 +1,13 @@
 import { ReplicaError } from "../../errors.ts";
-import { pageChecksum32 } from "../../ltx/checksum.ts";
-import { decodePageFrame } from "../../ltx/page-frame.ts";
 import { childPgnos } from "../../sqlite/btree-page.ts";
 import { lockPgno } from "../../sqlite/database-header.ts";
 import type { LtxFileInfo } from "../list-ltx-files.ts";
 import type { Replica } from "../ltx-key.ts";
-import { readObject } from "../read-object.ts";
 import type { BundleSource } from "./bundle-source.ts";
 import { InteriorFrames } from "./interior-frames.ts";
 import type { UnitPlace, VerifiableLocation } from "./location-coding.ts";
 import { PageTable } from "./page-table.ts";
+import { readStoredPage } from "./read-stored-page.ts";
 import type { ScannedPage } from "./scan-files.ts";
 
 export interface ScannedStateOptions {
@@ -69,7 +67,7 @@ export class ScannedState {
     if (!location)
       throw new ReplicaError("CORRUPT_PAGE", `page ${pgno} is in none of the LTX files`);
     const { replica, files, pageSize, signal } = this.#options;
-    return readStoredPage(replica, files[location.file], { pgno, location, pageSize, signal });
+    return readStoredPage(replica, { pgno, location, files, pageSize, signal });
   }
 
   /** The interior pages from the roots down, level by level, each level in the order of its parents. */
@@ -94,13 +92,22 @@ export class ScannedState {
 
   /** The state as bundles are made from it. */
   source(commit: number, records: ReadonlyMap<number, UnitPlace>): BundleSource {
+    const locate = (pgno: number) => (pgno <= commit ? this.#table.get(pgno) : null);
+    const record = (pgno: number) => records.get(pgno);
     return {
-      pageSize: this.pageSize,
       commit,
-      locate: async (pgno) => (pgno <= commit ? this.#table.get(pgno) : null),
+      locate: async (pgno) => locate(pgno),
       read: (pgno) => this.read(pgno),
-      isInterior: (pgno) => this.#frames.has(pgno),
-      record: (pgno) => records.get(pgno),
+      isInterior: async (pgno) => this.#frames.has(pgno),
+      record,
+      children: async (_pgno, pgnos) => ({
+        located: Array.from(pgnos, (pgno) => ({
+          pgno,
+          location: locate(pgno),
+          record: record(pgno),
+        })),
+        interior: [...pgnos].filter((pgno) => this.#frames.has(pgno)),
+      }),
     };
   }
 
@@ -109,26 +116,4 @@ export class ScannedState {
     seen.add(pgno);
     return true;
   }
-}
-
-/** One page out of an LTX file, verified. */
-async function readStoredPage(
-  replica: Replica,
-  info: LtxFileInfo,
-  wanted: {
-    readonly pgno: number;
-    readonly location: VerifiableLocation;
-    readonly pageSize: number;
-    readonly signal: AbortSignal | undefined;
-  },
-): Promise<Uint8Array> {
-  const { pgno, location, pageSize, signal } = wanted;
-  const range = { offset: location.offset, length: location.size };
-  const { bytes } = await readObject(replica, info, range, signal);
-  const decoded = decodePageFrame(bytes, pageSize);
-  if (decoded.pgno === pgno && pageChecksum32(pgno, decoded.page) === location.checksum) {
-    return decoded.page;
-  }
-  const sentence = `"${info.key}" is damaged: its page ${pgno} is not what it was`;
-  throw new ReplicaError("CORRUPT_PAGE", sentence);
 }

@@ -1,11 +1,11 @@
 /** Replicas of real databases for the tests of the edge bundle. */
-import { buildBundle, type BundleReport } from "../../shared/replica/edge-bundle/build-bundle.ts";
 import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
 import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
 import {
   readBundleHead,
   type BundleHead,
 } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { updateBundle, type BundleReport } from "../../shared/replica/edge-bundle/update-bundle.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { PageLocation, PageLocator } from "../../shared/replica/page-locator.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
@@ -45,7 +45,7 @@ export async function bundledReplica(
   const images = makeDatabaseImages(script);
   const replica = replicaIn(store);
   await putSpans(replica, images, spans);
-  const report = await buildBundle(replica, storeSink(replica), { hotBytesMax });
+  const report = await updateBundle(replica, storeSink(replica), { hotBytesMax });
   return { replica, images, report };
 }
 

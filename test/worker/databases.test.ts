@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { formatTxid, toTxid } from "../../shared/ltx/txid.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
-import { buildBundle } from "../../shared/replica/edge-bundle/build-bundle.ts";
+import { updateBundle } from "../../shared/replica/edge-bundle/update-bundle.ts";
 import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
 import { R2Store } from "../../worker/storage/r2-store.ts";
 import { discoverReplicas } from "../../worker/replicas/discover.ts";
@@ -128,7 +128,7 @@ describe("GET /v1/dbs/:db", () => {
   it("says what the edge bundle beside it describes", async () => {
     await putReplica(env.BUCKET, "bundled", shop, 2);
     const replica = { store: new R2Store(env.BUCKET), path: "bundled", layout: "s3" } as const;
-    const report = await buildBundle(replica, storeSink(replica));
+    const report = await updateBundle(replica, storeSink(replica));
     await putLtx(env.BUCKET, shop, { path: "bundled", level: 0, minTxid: 3, maxTxid: 3 });
     expect(await (await call("/v1/dbs/bundled")).json()).toMatchObject({
       txid: "0000000000000003",

@@ -1,14 +1,13 @@
 import { ReplicaError, isReplicaError } from "../../errors.ts";
 import { lockPgno } from "../../sqlite/database-header.ts";
 import type { FoundPage, LocatorRead, PageLocation, PageLocator } from "../page-locator.ts";
+import { openPart, openRecord, partOf, readUnit } from "./base-reader.ts";
 import type { BundleRoot } from "./bundle-format.ts";
 import { formatBaseKey } from "./bundle-keys.ts";
 import { decodeRecord, type BundleRecord } from "./bundle-record.ts";
-import { ByteReader, refuseBundle } from "./byte-reader.ts";
 import type { HeadContent } from "./head-format.ts";
 import type { LocationCache } from "./location-cache.ts";
-import { LocationDecoder, type UnitPlace, type VerifiableLocation } from "./location-coding.ts";
-import { openUnit } from "./sealed-unit.ts";
+import type { UnitPlace, VerifiableLocation } from "./location-coding.ts";
 
 /** What has been found wrong with a bundle while it was used. */
 export type BundleFault = "base-missing" | "base-damaged";
@@ -133,12 +132,10 @@ export class BundleLocator implements PageLocator {
     place: UnitPlace,
     read: LocatorRead,
   ): Promise<BundleRecord | undefined> {
-    const { base } = this.#head;
+    const { base, pageSize } = this.#head;
     const unit = await this.#readUnit(place, read);
     try {
-      const record = this.#decode(openUnit({ id: base.id, kind: "record", number: pgno }, unit));
-      if (record.pgno === pgno) return record;
-      return refuseBundle(`its record of page ${pgno} holds page ${record.pgno}`);
+      return openRecord(base, { pgno, pageSize }, unit);
     } catch (error) {
       if (!isReplicaError(error, "CORRUPT_PAGE")) throw error;
       this.#fault = "base-damaged";
@@ -148,38 +145,25 @@ export class BundleLocator implements PageLocator {
 
   async #readPart(pgno: number, read: LocatorRead): Promise<VerifiableLocation | null> {
     const { base } = this.#head;
-    const { id, commit, fileCount, partPages, partSizes, mapOffset } = base;
-    const number = Math.floor((pgno - 1) / partPages);
-    let offset = mapOffset;
-    for (let part = 0; part < number; part++) offset += partSizes[part];
-    if (pgno > commit) return this.#refuse("base-damaged", `page ${pgno} is in none of its parts`);
-    const unit = await this.#readUnit({ offset, size: partSizes[number] }, read);
+    if (pgno > base.commit) return this.#refuse("base-damaged", `it has no page ${pgno}`);
+    const { number, place } = partOf(base, pgno);
+    const unit = await this.#readUnit(place, read);
+    let found: VerifiableLocation | null = null;
     try {
-      const reader = new ByteReader(openUnit({ id, kind: "map", number }, unit));
-      const locations = new LocationDecoder(reader, fileCount);
-      const first = number * partPages + 1;
-      const end = Math.min(first + partPages, commit + 1);
-      let found: VerifiableLocation | null = null;
-      for (let each = first; each < end; each++) {
-        const location = locations.read();
+      openPart(base, number, unit, (each, location) => {
         if (each === pgno) found = location;
         if (location) this.#keep(each, location);
-      }
-      reader.end();
-      return found;
+      });
     } catch (error) {
       if (!isReplicaError(error, "CORRUPT_PAGE")) throw error;
       return this.#refuse("base-damaged", error.message);
     }
+    return found;
   }
 
-  async #readUnit(
-    { offset, size }: UnitPlace,
-    { replica, signal }: LocatorRead,
-  ): Promise<Uint8Array> {
-    const range = { offset, length: size };
-    const stored = await replica.store.get(this.#baseKey, { range, signal });
-    return stored?.bytes ?? this.#refuse("base-missing", "it is no longer in the bucket");
+  async #readUnit(place: UnitPlace, { replica, signal }: LocatorRead): Promise<Uint8Array> {
+    const unit = await readUnit(replica, this.#head.base, place, signal);
+    return unit ?? this.#refuse("base-missing", "it is no longer in the bucket");
   }
 
   /** Whoever plans again does it without this bundle: nothing of the database is lost. */

@@ -1,9 +1,10 @@
 /** The pages that a head carries: those that every query needs first. */
+import { assert } from "../../assert.ts";
 import { encodePageFrame, pageFrameBytesMax } from "../../ltx/page-frame.ts";
 import { childPgnos } from "../../sqlite/btree-page.ts";
 import type { BundleRoot, HotRecord } from "./bundle-format.ts";
-import { encodeRecord, type RecordChild } from "./bundle-record.ts";
-import type { BundleSource } from "./bundle-source.ts";
+import { encodeRecord } from "./bundle-record.ts";
+import type { BundleSource, Children } from "./bundle-source.ts";
 import { readSchemaPages } from "./schema-pages.ts";
 
 /** What the pages in a head take at most, in bytes; page 1 is there in any case. */
@@ -13,11 +14,14 @@ const ROOTS_MAX = 4_096;
 
 export interface HotPages {
   readonly hot: readonly HotRecord[];
+  /** Ascending. */
   readonly roots: readonly BundleRoot[];
 }
 
 /**
  * Chooses page 1, the schema's pages, then interior pages level by level from the roots, as many as fit.
+ * Of a level that does not fit as a whole, those come first of which the base has no record: without
+ * one in the head, they would take two reads more.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE` when a page cannot be read.
  */
@@ -31,42 +35,61 @@ export async function chooseHot(
     const location = await source.locate(pgno);
     if (location) roots.push({ pgno, location, record: source.record(pgno) });
   }
-  const hot: HotRecord[] = [];
-  const queue = [...schema.pgnos, ...schema.roots.filter((pgno) => source.isInterior(pgno))];
-  const queued = new Set(queue);
-  let bytes = 0;
-  // Bounded by the database: every page is queued once.
-  for (const pgno of queue) {
-    const page = await source.read(pgno);
-    const children = source.isInterior(pgno) ? childPgnos(pgno, page) : undefined;
-    const record = await encodePage(source, pgno, page, children);
-    bytes += record.length;
-    if (bytes > bytesMax && hot.length > 0) break;
-    hot.push({ pgno, bytes: record });
-    for (const child of children ?? []) {
-      if (queued.has(child) || !source.isInterior(child)) continue;
-      queued.add(child);
-      queue.push(child);
+  const records = new HotRecords(source, bytesMax);
+  for (const pgno of schema.pgnos) await records.add(pgno);
+  let level: number[] = [];
+  for (const pgno of schema.roots) if (await source.isInterior(pgno)) level.push(pgno);
+  // Bounded by the interior pages: none is added twice.
+  while (level.length > 0 && !records.isFull) {
+    const isInBase = (pgno: number) => source.record(pgno) !== undefined;
+    const order = level.toSorted((a, b) => Number(isInBase(a)) - Number(isInBase(b)));
+    const next = new Map<number, readonly number[]>();
+    for (const pgno of order) {
+      if (records.isFull) break;
+      next.set(pgno, await records.add(pgno));
     }
+    level = level.flatMap((pgno) => next.get(pgno) ?? []);
   }
-  return { hot, roots };
+  return { hot: records.records, roots };
 }
 
-async function encodePage(
-  source: BundleSource,
-  pgno: number,
-  page: Uint8Array,
-  childrenPgnos: Uint32Array | undefined,
-): Promise<Uint8Array> {
-  const target = new Uint8Array(pageFrameBytesMax(page.length));
-  const frame = target.subarray(0, encodePageFrame({ pgno, page }, target, "block"));
-  const location = await source.locate(pgno);
-  if (!location) throw new Error(`page ${pgno} was read and lies nowhere`);
-  if (!childrenPgnos) return encodeRecord({ frame, location });
-  const children: RecordChild[] = [];
-  for (const child of childrenPgnos) {
-    const record = source.record(child);
-    children.push({ pgno: child, location: await source.locate(child), record });
+/** The records so far, and what is left of their room. */
+class HotRecords {
+  readonly records: HotRecord[] = [];
+  isFull = false;
+  readonly #source: BundleSource;
+  readonly #bytesMax: number;
+  readonly #added = new Set<number>();
+  #bytes = 0;
+
+  constructor(source: BundleSource, bytesMax: number) {
+    this.#source = source;
+    this.#bytesMax = bytesMax;
   }
-  return encodeRecord({ frame, location, children });
+
+  /** Adds a page, if it fits and is not there; returns those of its children that are interior pages. */
+  async add(pgno: number): Promise<readonly number[]> {
+    if (this.isFull || this.#added.has(pgno)) return [];
+    this.#added.add(pgno);
+    const page = await this.#source.read(pgno);
+    const isInterior = await this.#source.isInterior(pgno);
+    const pgnos = isInterior ? childPgnos(pgno, page) : undefined;
+    const children = pgnos && (await this.#source.children(pgno, pgnos));
+    const bytes = await this.#encode(pgno, page, children);
+    this.#bytes += bytes.length;
+    if (this.#bytes > this.#bytesMax && pgno !== 1) {
+      this.isFull = true;
+      return [];
+    }
+    this.records.push({ pgno, bytes });
+    return children?.interior ?? [];
+  }
+
+  async #encode(pgno: number, page: Uint8Array, children: Children | undefined) {
+    const target = new Uint8Array(pageFrameBytesMax(page.length));
+    const frame = target.subarray(0, encodePageFrame({ pgno, page }, target, "block"));
+    const location = await this.#source.locate(pgno);
+    assert(location, "a page that was read lies somewhere");
+    return encodeRecord({ frame, location, children: children?.located });
+  }
 }

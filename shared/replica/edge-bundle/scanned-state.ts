@@ -1,15 +1,14 @@
 import { ReplicaError } from "../../errors.ts";
-import { pageChecksum32 } from "../../ltx/checksum.ts";
-import { decodePageFrame } from "../../ltx/page-frame.ts";
 import { childPgnos } from "../../sqlite/btree-page.ts";
 import { lockPgno } from "../../sqlite/database-header.ts";
 import type { LtxFileInfo } from "../list-ltx-files.ts";
 import type { Replica } from "../ltx-key.ts";
-import { readObject } from "../read-object.ts";
+import type { PageLocation } from "../page-locator.ts";
 import type { BundleSource } from "./bundle-source.ts";
 import { InteriorFrames } from "./interior-frames.ts";
 import type { UnitPlace, VerifiableLocation } from "./location-coding.ts";
 import { PageTable } from "./page-table.ts";
+import { readStoredPage } from "./read-stored-page.ts";
 import type { ScannedPage } from "./scan-files.ts";
 
 export interface ScannedStateOptions {
@@ -44,6 +43,31 @@ export class ScannedState {
     this.#frames.offer(pgno, page, this.#options.commitMax);
   }
 
+  /** Takes where a page lies, without the page. */
+  takeLocation(pgno: number, location: VerifiableLocation): void {
+    this.#table.set(pgno, location);
+  }
+
+  /** Takes an interior page, without where it lies. */
+  takeInterior(pgno: number, page: Uint8Array): void {
+    this.#frames.offer(pgno, page, this.#options.commitMax);
+  }
+
+  /** Forgets what lies behind the database's end: when it grows again, that is written anew. */
+  truncate(commit: number): void {
+    this.#table.forgetPlaces(commit + 1);
+    this.#frames.truncate(commit);
+  }
+
+  /** Forgets where pages lie, and takes the places that `move` says: the pages are the same. */
+  forgetPlaces(): void {
+    this.#table.forgetPlaces(1);
+  }
+
+  move(pgno: number, place: PageLocation): void {
+    this.#table.move(pgno, place);
+  }
+
   locate(pgno: number): VerifiableLocation | null {
     return this.#table.get(pgno);
   }
@@ -69,7 +93,7 @@ export class ScannedState {
     if (!location)
       throw new ReplicaError("CORRUPT_PAGE", `page ${pgno} is in none of the LTX files`);
     const { replica, files, pageSize, signal } = this.#options;
-    return readStoredPage(replica, files[location.file], { pgno, location, pageSize, signal });
+    return readStoredPage(replica, { pgno, location, files, pageSize, signal });
   }
 
   /** The interior pages from the roots down, level by level, each level in the order of its parents. */
@@ -94,13 +118,22 @@ export class ScannedState {
 
   /** The state as bundles are made from it. */
   source(commit: number, records: ReadonlyMap<number, UnitPlace>): BundleSource {
+    const locate = (pgno: number) => (pgno <= commit ? this.#table.get(pgno) : null);
+    const record = (pgno: number) => records.get(pgno);
     return {
-      pageSize: this.pageSize,
       commit,
-      locate: async (pgno) => (pgno <= commit ? this.#table.get(pgno) : null),
+      locate: async (pgno) => locate(pgno),
       read: (pgno) => this.read(pgno),
-      isInterior: (pgno) => this.#frames.has(pgno),
-      record: (pgno) => records.get(pgno),
+      isInterior: async (pgno) => this.#frames.has(pgno),
+      record,
+      children: async (_pgno, pgnos) => ({
+        located: Array.from(pgnos, (pgno) => ({
+          pgno,
+          location: locate(pgno),
+          record: record(pgno),
+        })),
+        interior: [...pgnos].filter((pgno) => this.#frames.has(pgno)),
+      }),
     };
   }
 
@@ -109,26 +142,4 @@ export class ScannedState {
     seen.add(pgno);
     return true;
   }
-}
-
-/** One page out of an LTX file, verified. */
-async function readStoredPage(
-  replica: Replica,
-  info: LtxFileInfo,
-  wanted: {
-    readonly pgno: number;
-    readonly location: VerifiableLocation;
-    readonly pageSize: number;
-    readonly signal: AbortSignal | undefined;
-  },
-): Promise<Uint8Array> {
-  const { pgno, location, pageSize, signal } = wanted;
-  const range = { offset: location.offset, length: location.size };
-  const { bytes } = await readObject(replica, info, range, signal);
-  const decoded = decodePageFrame(bytes, pageSize);
-  if (decoded.pgno === pgno && pageChecksum32(pgno, decoded.page) === location.checksum) {
-    return decoded.page;
-  }
-  const sentence = `"${info.key}" is damaged: its page ${pgno} is not what it was`;
-  throw new ReplicaError("CORRUPT_PAGE", sentence);
 }

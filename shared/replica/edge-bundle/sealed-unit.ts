@@ -2,7 +2,11 @@
 import { Crc64 } from "../../ltx/checksum.ts";
 import { refuseBundle } from "./byte-reader.ts";
 
+/** How long the content is, before it; so that a base can be read from its beginning to its end. */
+export const UNIT_LENGTH_BYTES = 4;
 const SEAL_BYTES = 8;
+/** What a unit has beside its content. */
+export const UNIT_EXTRA_BYTES = UNIT_LENGTH_BYTES + SEAL_BYTES;
 
 /** What a part is: the record of a page, or one part of the page map, numbered from 0. */
 export interface UnitName {
@@ -12,11 +16,13 @@ export interface UnitName {
   readonly number: number;
 }
 
-/** `content` with its checksum behind it, which covers its name too. */
+/** `content` with its length before it and its checksum behind it, which covers its name too. */
 export function sealUnit(name: UnitName, content: Uint8Array): Uint8Array {
-  const sealed = new Uint8Array(content.length + SEAL_BYTES);
-  sealed.set(content);
-  new DataView(sealed.buffer).setBigUint64(content.length, checksumOf(name, content));
+  const sealed = new Uint8Array(content.length + UNIT_EXTRA_BYTES);
+  const view = new DataView(sealed.buffer);
+  view.setUint32(0, content.length);
+  sealed.set(content, UNIT_LENGTH_BYTES);
+  view.setBigUint64(UNIT_LENGTH_BYTES + content.length, checksumOf(name, content));
   return sealed;
 }
 
@@ -26,11 +32,13 @@ export function sealUnit(name: UnitName, content: Uint8Array): Uint8Array {
  * @throws {ReplicaError} `CORRUPT_PAGE` when it is damaged, or is another part or another base's.
  */
 export function openUnit(name: UnitName, sealed: Uint8Array): Uint8Array {
-  const end = sealed.length - SEAL_BYTES;
-  if (end < 0) return refuseBundle(`${name.kind} ${name.number} has ${sealed.length} bytes`);
-  const content = sealed.subarray(0, end);
-  const stored = new DataView(sealed.buffer, sealed.byteOffset + end).getBigUint64(0);
-  if (stored === checksumOf(name, content)) return content;
+  const length = sealed.length - UNIT_EXTRA_BYTES;
+  const view = new DataView(sealed.buffer, sealed.byteOffset, sealed.length);
+  if (length < 0 || view.getUint32(0) !== length) {
+    return refuseBundle(`${name.kind} ${name.number} has not the length that it says`);
+  }
+  const content = sealed.subarray(UNIT_LENGTH_BYTES, UNIT_LENGTH_BYTES + length);
+  if (view.getBigUint64(UNIT_LENGTH_BYTES + length) === checksumOf(name, content)) return content;
   return refuseBundle(`${name.kind} ${name.number} of its base is not what its checksum says`);
 }
 

@@ -1,6 +1,6 @@
 /** A replica of the `ledger` database in memory, with an edge bundle where a test makes one. */
 import { inject } from "vitest";
-import { buildBundle } from "../../../shared/replica/edge-bundle/build-bundle.ts";
+import { updateBundle } from "../../../shared/replica/edge-bundle/update-bundle.ts";
 import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
@@ -51,7 +51,7 @@ export function ledgerReplica(pageSize?: number): LedgerReplica {
     bytes,
     put: (...spans) => putSpans(replica, images, spans),
     bundle: async (hotBytesMax) => {
-      await buildBundle(replica, storeSink(replica), { hotBytesMax });
+      await updateBundle(replica, storeSink(replica), { hotBytesMax, fromScratch: true });
     },
     copyOf: async (prefix) => {
       const copy = new MemoryStore();

@@ -29,6 +29,8 @@ export interface StatementWatch {
   /** Why the statement was refused. */
   denied: string | undefined;
   deterministic: boolean;
+  /** Set when the statement is prepared, and runs. */
+  readonly isRunning: boolean;
   /** Lets others run; true interrupts the statement. */
   rest(): Promise<boolean>;
 }
@@ -95,8 +97,8 @@ export class Connection implements ConnectionHost {
   }
 
   authorize(question: AuthorizerQuestion): number {
-    const { answer, reason, notDeterministic } = judge(question);
     const watch = this.#watch;
+    const { answer, reason, notDeterministic } = judge(question, watch?.isRunning === true);
     if (watch === undefined) return answer;
     if (answer !== ALLOW && reason !== undefined) watch.denied ??= reason;
     if (notDeterministic === true) watch.deterministic = false;

@@ -43,6 +43,7 @@ class Execution {
     try {
       bindArgs(this.#live.sqlite, statement, this.#request.args);
       const columns = this.#columns(statement);
+      this.#query.isRunning = true;
       const { rows, truncated } = await this.#step(statement, columns.length);
       // PRAGMA integrity_check makes rows of pages that it cannot read: they say nothing of the database.
       if (this.#query.failure !== undefined) throw this.#query.failure.error;

@@ -1,6 +1,7 @@
 import { ReplicaError } from "../../shared/errors.ts";
 import type { SqliteInstance, StatementHandle } from "./build.ts";
 import { outOfMemory, SQLITE_NOMEM } from "./query-error.ts";
+import type { PreparedStatement } from "./statement-cache.ts";
 import type { SqlArgs, SqlValue } from "./values.ts";
 
 const SQLITE_OK = 0;
@@ -21,7 +22,7 @@ function bindOne(
 }
 
 /** Parameters of a statement: SQLite says where they end. Leaves all of them NULL. */
-function countParameters(instance: SqliteInstance, statement: StatementHandle): number {
+export function countParameters(instance: SqliteInstance, statement: StatementHandle): number {
   let count = 0;
   // Bounded by SQLite's limit on the number of a parameter: one beyond it is SQLITE_RANGE.
   while (instance.bind(statement, count + 1, null) === SQLITE_OK) count++;
@@ -39,17 +40,16 @@ function indexOf(instance: SqliteInstance, statement: StatementHandle, name: str
 }
 
 /**
- * Gives every parameter of the statement its value.
+ * Gives every parameter of the statement its value. Before it all are NULL.
  *
  * @throws {ReplicaError} `ARGS_MISMATCH` when there are too few or too many, a name is unknown, or a
  *   parameter has no value.
  */
 export function bindArgs(
   instance: SqliteInstance,
-  statement: StatementHandle,
+  { handle: statement, parameterCount: count }: PreparedStatement,
   args: SqlArgs,
 ): void {
-  const count = countParameters(instance, statement);
   if (isPositional(args)) {
     if (args.length !== count) {
       throw mismatch(`the SQL has ${count} parameters, and ${args.length} arguments were given`);

@@ -8,6 +8,7 @@ import type {
 import { LazyFile, type PageFaults } from "./lazy-file.ts";
 import { readSqliteError } from "./query-error.ts";
 import { ALLOW, judge, SQLITE_LIMITS } from "./sandbox.ts";
+import { StatementCache } from "./statement-cache.ts";
 
 /**
  * What each connection is told before its sandbox closes. Sorts in memory are under the heap limit;
@@ -46,6 +47,7 @@ export class Connection implements ConnectionHost {
   readonly sourceKey: string;
   readonly instance: SqliteInstance;
   readonly db: DatabaseHandle;
+  readonly statements: StatementCache;
   readonly #file: LazyFile;
   #watch: StatementWatch | undefined;
 
@@ -53,6 +55,7 @@ export class Connection implements ConnectionHost {
     this.sourceKey = options.sourceKey;
     this.instance = options.instance;
     this.db = db;
+    this.statements = new StatementCache(options.instance);
     this.#file = file;
   }
 
@@ -91,6 +94,7 @@ export class Connection implements ConnectionHost {
 
   close(): void {
     this.serve(undefined);
+    this.statements.clear();
     this.instance.close(this.db);
   }
 

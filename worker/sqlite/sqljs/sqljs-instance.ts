@@ -189,6 +189,11 @@ class SqljsInstance implements SqliteInstance {
     this.#c.finalize(statement);
   }
 
+  reset(statement: StatementHandle): void {
+    this.#c.reset(statement);
+    this.#c.clearBindings(statement);
+  }
+
   bind(statement: StatementHandle, index: number, value: SqlValue): number {
     return bindValue(this.#c, this.#memory, { statement, index, value });
   }

@@ -7,6 +7,10 @@ import type { SqlArgs, SqlValue } from "./values.ts";
 const SQLITE_OK = 0;
 const PREFIXES = [":", "@", "$"];
 
+/** Where the name of a parameter can begin, and how it goes on: SQLite's own rule. */
+const NAME_START = /[?:@$#]/g;
+const NAME = /\?\d+|[:@$#](?:[\w$\u0080-\uffff]|::)+(?:\([^\s)]*\))?/y;
+
 function mismatch(sentence: string): ReplicaError {
   return new ReplicaError("ARGS_MISMATCH", sentence);
 }
@@ -67,6 +71,30 @@ export function bindArgs(
   }
   if (missing.size === 0) return;
   throw mismatch(`no argument was given for parameter ${[...missing].join(", ")} of the SQL`);
+}
+
+/**
+ * The name of each parameter by position, as it stands in the SQL; null for a plain `?`. sql.js does
+ * not export the function that says them, so whatever in the text looks like one is asked for.
+ */
+export function parameterNames(
+  instance: SqliteInstance,
+  { handle, parameterCount }: PreparedStatement,
+  sql: string,
+): (string | null)[] {
+  const names = Array.from<string | null>({ length: parameterCount }).fill(null);
+  if (parameterCount === 0) return names;
+  const candidates = new Set<string>();
+  for (const { index } of sql.matchAll(NAME_START)) {
+    NAME.lastIndex = index;
+    const name = NAME.exec(sql)?.[0];
+    if (name !== undefined) candidates.add(name);
+  }
+  for (const name of candidates) {
+    const position = instance.parameterIndex(handle, name);
+    if (position > 0) names[position - 1] = name;
+  }
+  return names;
 }
 
 function isPositional(args: SqlArgs): args is readonly SqlValue[] {

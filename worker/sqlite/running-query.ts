@@ -13,6 +13,8 @@ export class RunningQuery implements PageFaults, StatementWatch {
   #faults = 0;
   denied: string | undefined;
   deterministic = true;
+  isDescribed = false;
+  writes = false;
   /** The error that SQLite is unwinding for; it knows only that a read failed. */
   failure: { readonly error: unknown } | undefined;
 

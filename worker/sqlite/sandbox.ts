@@ -117,6 +117,16 @@ const ACTION_FUNCTION = 31;
 const ACTION_SAVEPOINT = 32;
 const ACTION_RECURSIVE = 33;
 
+const CHANGES_OF_ROWS = new Set([9, 18, 23]);
+
+/**
+ * Says whether it is DELETE, INSERT or UPDATE of a table's rows, the schema's excepted. To compile one
+ * changes nothing; many others do their work, or part of it, while they are compiled.
+ */
+export function changesRows({ action, first }: AuthorizerQuestion): boolean {
+  return CHANGES_OF_ROWS.has(action) && !SCHEMA_TABLES.has(first ?? "");
+}
+
 export interface Verdict {
   readonly answer: typeof ALLOW | typeof DENY | typeof IGNORE;
   /** Why not; present when the answer is `DENY`. */

@@ -69,7 +69,10 @@ export function hasUnwound({ live, query }: Session, error: unknown): boolean {
 }
 
 /** Why SQLite has just failed: the page that did not come, what was denied, a budget, or SQLite itself. */
-export function explainFailure({ live, connection, query, request }: Session, phase: Phase): unknown {
+export function explainFailure(
+  { live, connection, query, request }: Session,
+  phase: Phase,
+): unknown {
   const { failure, denied } = query;
   if (failure !== undefined) return failure.error;
   const error = readSqliteError(live.sqlite, connection.db, phase);
@@ -82,4 +85,3 @@ export function explainFailure({ live, connection, query, request }: Session, ph
     { details },
   );
 }
-

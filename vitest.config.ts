@@ -58,7 +58,7 @@ export default defineConfig({
         test: {
           name: "official",
           include: [
-            "test/worker/{engine,sandbox,lazy-file}*.test.ts",
+            "test/worker/{engine,sandbox,lazy-file,describe-statement,exact-values,statement-cache}*.test.ts",
             "test/worker/{query,query-refusals,formats}.test.ts",
           ],
           setupFiles: ["./test/support/workerd/kernel.ts"],

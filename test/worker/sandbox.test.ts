@@ -158,6 +158,9 @@ describe("the authorizer", () => {
   it.each([
     ["PRAGMA table_info('t')", 5],
     ["PRAGMA table_xinfo(t)", 5],
+    ["SELECT 1 FROM pragma_table_list WHERE name = 't'", 1],
+    ["SELECT 1 FROM pragma_compile_options WHERE compile_options LIKE 'THREADSAFE%'", 1],
+    ["SELECT DISTINCT 1 FROM pragma_function_list WHERE name = 'abs'", 1],
     ["PRAGMA index_list('t')", 1],
     ["PRAGMA index_info('t_k')", 1],
     ["PRAGMA index_xinfo('t_k')", 2],

@@ -89,6 +89,8 @@ export interface SqliteInstance {
   /** Steps until the end (101), an error, or until `onRow` gives back true (100). */
   step(stack: PrivateStack, statement: StatementHandle, onRow: () => boolean): Promise<number>;
   finalize(statement: StatementHandle): void;
+  /** Makes a statement ready to run again, all of its parameters NULL. */
+  reset(statement: StatementHandle): void;
 
   /** SQLite's code: 25 where the statement has no such parameter. */
   bind(statement: StatementHandle, index: number, value: SqlValue): number;

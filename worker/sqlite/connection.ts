@@ -7,7 +7,8 @@ import type {
 } from "./build.ts";
 import { LazyFile, type PageFaults } from "./lazy-file.ts";
 import { readSqliteError } from "./query-error.ts";
-import { ALLOW, judge, SQLITE_LIMITS } from "./sandbox.ts";
+import { ALLOW, changesRows, judge, SQLITE_LIMITS } from "./sandbox.ts";
+import { StatementCache } from "./statement-cache.ts";
 
 /**
  * What each connection is told before its sandbox closes. Sorts in memory are under the heap limit;
@@ -31,6 +32,10 @@ export interface StatementWatch {
   deterministic: boolean;
   /** Set when the statement is prepared, and runs. */
   readonly isRunning: boolean;
+  /** The statement is compiled and never run. */
+  readonly isDescribed: boolean;
+  /** It would change rows; only what is described gets as far. */
+  writes: boolean;
   /** Lets others run; true interrupts the statement. */
   rest(): Promise<boolean>;
 }
@@ -48,6 +53,7 @@ export class Connection implements ConnectionHost {
   readonly sourceKey: string;
   readonly instance: SqliteInstance;
   readonly db: DatabaseHandle;
+  readonly statements: StatementCache;
   readonly #file: LazyFile;
   #watch: StatementWatch | undefined;
 
@@ -55,6 +61,7 @@ export class Connection implements ConnectionHost {
     this.sourceKey = options.sourceKey;
     this.instance = options.instance;
     this.db = db;
+    this.statements = new StatementCache(options.instance);
     this.#file = file;
   }
 
@@ -93,6 +100,7 @@ export class Connection implements ConnectionHost {
 
   close(): void {
     this.serve(undefined);
+    this.statements.clear();
     this.instance.close(this.db);
   }
 
@@ -100,6 +108,10 @@ export class Connection implements ConnectionHost {
     const watch = this.#watch;
     const { answer, reason, notDeterministic } = judge(question, watch?.isRunning === true);
     if (watch === undefined) return answer;
+    if (answer !== ALLOW && watch.isDescribed && changesRows(question)) {
+      watch.writes = true;
+      return ALLOW;
+    }
     if (answer !== ALLOW && reason !== undefined) watch.denied ??= reason;
     if (notDeterministic === true) watch.deterministic = false;
     return answer;

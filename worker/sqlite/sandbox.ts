@@ -42,15 +42,11 @@ const PRAGMAS_WITH_ARGUMENT = new Set([
 /** What FTS5 asks of its connection while a query reads a table of its; no query may ask it itself. */
 const PRAGMA_OF_FTS5 = "data_version";
 
-/** Tables that are not of the database: pages as they lie in the file, the statements of a connection. */
-const TABLES_DENIED = new Set([
-  "bytecode",
-  "dbstat",
-  `pragma_${PRAGMA_OF_FTS5}`,
-  "sqlite_dbpage",
-  "sqlite_stmt",
-  "tables_used",
-]);
+/**
+ * Tables that are not of the database: pages as they lie in the file, and what a connection keeps. Others
+ * (dbstat, bytecode) have names that a table of the database may have; no build here has their modules.
+ */
+const TABLES_DENIED = new Set([`pragma_${PRAGMA_OF_FTS5}`, "sqlite_dbpage", "sqlite_stmt"]);
 
 /** The shadow tables of an R*Tree: its constructor prepares, and never runs, what would write them. */
 const RTREE_SHADOW_TABLE = /_(node|parent|rowid)$/i;
@@ -135,6 +131,16 @@ const ACTION_UPDATE = 23;
 const ACTION_FUNCTION = 31;
 const ACTION_SAVEPOINT = 32;
 const ACTION_RECURSIVE = 33;
+
+const CHANGES_OF_ROWS = new Set([9, 18, 23]);
+
+/**
+ * Says whether it is DELETE, INSERT or UPDATE of a table's rows, the schema's excepted. To compile one
+ * changes nothing; many others do their work, or part of it, while they are compiled.
+ */
+export function changesRows({ action, first }: AuthorizerQuestion): boolean {
+  return CHANGES_OF_ROWS.has(action) && !SCHEMA_TABLES.has(first ?? "");
+}
 
 export interface Verdict {
   readonly answer: typeof ALLOW | typeof DENY | typeof IGNORE;

@@ -16,6 +16,8 @@ export interface CFunctions {
   readonly free: Call;
   readonly close: Call;
   readonly finalize: Call;
+  readonly reset: Call;
+  readonly clearBindings: Call;
   readonly errmsg: Call;
   readonly bindText: Call;
   readonly bindBlob: Call;
@@ -37,6 +39,8 @@ export type CSymbol =
   | "sqlite3_prepare_v2"
   | "sqlite3_step"
   | "sqlite3_finalize"
+  | "sqlite3_reset"
+  | "sqlite3_clear_bindings"
   | "sqlite3_errmsg"
   | "sqlite3_bind_blob"
   | "sqlite3_bind_double"

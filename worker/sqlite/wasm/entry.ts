@@ -75,6 +75,8 @@ function bindFunctions(c: (symbol: CSymbol) => Call, entry: WebAssembly.Exports)
     free: c("free"),
     close: c("sqlite3_close_v2"),
     finalize: c("sqlite3_finalize"),
+    reset: c("sqlite3_reset"),
+    clearBindings: c("sqlite3_clear_bindings"),
     errmsg: c("sqlite3_errmsg"),
     bindText: c("sqlite3_bind_text"),
     bindBlob: c("sqlite3_bind_blob"),

@@ -200,6 +200,11 @@ export abstract class WasmInstance<Functions extends CFunctions>
     this.c.finalize(statement);
   }
 
+  reset(statement: StatementHandle): void {
+    this.c.reset(statement);
+    this.c.clearBindings(statement);
+  }
+
   bind(statement: StatementHandle, index: number, value: SqlValue): number {
     return bindValue(this.#values, { statement, index }, value);
   }

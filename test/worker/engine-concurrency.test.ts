@@ -169,7 +169,7 @@ describe("a client that leaves", () => {
 describe("a query that nobody resumes", () => {
   it("keeps its place for half a minute, and its memory until its instance is replaced", async () => {
     let nowMs = 0;
-    const engine = new Engine(build, () => nowMs);
+    const engine = new Engine(build, { now: () => nowMs });
     const sql = "SELECT count(*) FROM t";
     for (let index = 0; index < 8; index++) {
       const source = slowSource(main, () => new Promise(() => {}));

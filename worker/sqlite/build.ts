@@ -6,6 +6,10 @@ import type { SqlValue } from "./values.ts";
  */
 export interface SqliteBuild {
   readonly name: "sqljs" | "official";
+  /** Modules, in lower case, that a virtual table of a schema can be made with. */
+  readonly modules: ReadonlySet<string>;
+  /** Whether it reads databases whose texts are in UTF-16; a build that does not takes them for UTF-8. */
+  readonly readsUtf16: boolean;
   /** A new instance with a memory of its own. */
   instantiate(): SqliteInstance;
 }

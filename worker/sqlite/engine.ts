@@ -10,6 +10,9 @@ const IN_FLIGHT_MAX = 64;
 /** What SQLite may allocate for all queries of the isolate together, in bytes. */
 const HEAP_BYTES_MAX = 24 * 1024 * 1024;
 
+/** What an idle instance may have grown by before another build runs and it is given up, in bytes. */
+const IDLE_GROWTH_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Queries that will never end and still hold memory, before the instance is left to them. */
 const GONE_RUNNERS_MAX = 4;
 
@@ -26,61 +29,89 @@ export interface EngineStats {
   readonly memoryBytes: number;
 }
 
-/** The SQLite of this isolate: one instance at a time, and who may run on it. */
+export interface EngineOptions {
+  readonly now?: () => number;
+  /** Shared by the engines of an isolate, so that all of their queries together have one bound. */
+  readonly admission?: Admission;
+}
+
+function newAdmission(now?: () => number): Admission {
+  return new Admission({ runningMax: RUNNING_MAX, inFlightMax: IN_FLIGHT_MAX }, now);
+}
+
+/** One build of SQLite in this isolate: one instance at a time, and who may run on it. */
 export class Engine {
   readonly name: SqliteBuild["name"];
   readonly admission: Admission;
   readonly #build: SqliteBuild;
-  #live: LiveInstance;
+  /** Undefined until a query needs it, and again after it was given up while nobody used it. */
+  #live: LiveInstance | undefined;
+  #bytesAtStart = 0;
   #retired = 0;
   #goneRunnersBefore = 0;
 
-  constructor(build: SqliteBuild, now: () => number = Date.now) {
-    this.admission = new Admission({ runningMax: RUNNING_MAX, inFlightMax: IN_FLIGHT_MAX }, now);
+  constructor(build: SqliteBuild, { now, admission = newAdmission(now) }: EngineOptions = {}) {
+    this.admission = admission;
     this.#build = build;
     this.name = build.name;
-    this.#live = new LiveInstance(build, HEAP_BYTES_MAX);
   }
 
   /** The instance that new queries run on: a new one after the last was retired, or has leaked. */
   get live(): LiveInstance {
     const gone = this.admission.goneRunnerCount;
-    if (this.#live.isRetired || gone - this.#goneRunnersBefore >= GONE_RUNNERS_MAX) {
-      this.#goneRunnersBefore = gone;
-      this.#live = new LiveInstance(this.#build, HEAP_BYTES_MAX);
+    const hasLeaked = gone - this.#goneRunnersBefore >= GONE_RUNNERS_MAX;
+    if (this.#live !== undefined && (this.#live.isRetired || hasLeaked)) {
+      this.#live = undefined;
       this.#retired++;
     }
-    return this.#live;
+    return (this.#live ??= this.#start());
+  }
+
+  /** Gives up an instance that nobody uses and that has grown: a wasm memory never shrinks. */
+  release(): void {
+    if (this.#live === undefined || this.#live.busyConnections > 0) return;
+    const grownBytes = this.#live.sqlite.memoryBytes - this.#bytesAtStart;
+    if (grownBytes > IDLE_GROWTH_BYTES_MAX) this.#live = undefined;
   }
 
   stats(): EngineStats {
     return {
       running: this.admission.runningCount,
       waiting: this.admission.waitingCount,
-      idleConnections: this.#live.pool.idleCount,
-      busyConnections: this.#live.busyConnections,
-      stacks: this.#live.stackCount,
+      idleConnections: this.#live?.pool.idleCount ?? 0,
+      busyConnections: this.#live?.busyConnections ?? 0,
+      stacks: this.#live?.stackCount ?? 0,
       retired: this.#retired,
-      memoryBytes: this.#live.sqlite.memoryBytes,
+      memoryBytes: this.#live?.sqlite.memoryBytes ?? 0,
     };
+  }
+
+  #start(): LiveInstance {
+    const live = new LiveInstance(this.#build, HEAP_BYTES_MAX);
+    this.#bytesAtStart = live.sqlite.memoryBytes;
+    this.#goneRunnersBefore = this.admission.goneRunnerCount;
+    return live;
   }
 }
 
 /** One engine for each build that has been used. */
 const isolateEngines = new Map<SqliteBuild["name"], Engine>();
+const isolateAdmission = newAdmission();
 
 /**
  * The isolate's engine of one build. The first call tests that the sandbox holds, and no query runs
  * where it does not. Requests that come at the same time each test for themselves: none may wait for
- * another's promise.
+ * another's promise. Engines of other builds give back what they do not need now.
  *
  * @throws {ReplicaError} `ENGINE_FAILED` with what did not hold.
  */
 export async function getEngine(build: SqliteBuild): Promise<Engine> {
+  for (const [name, engine] of isolateEngines) if (name !== build.name) engine.release();
   const known = isolateEngines.get(build.name);
   if (known !== undefined) return known;
   await selfTest(build);
-  const engine = isolateEngines.get(build.name) ?? new Engine(build);
+  const engine =
+    isolateEngines.get(build.name) ?? new Engine(build, { admission: isolateAdmission });
   isolateEngines.set(build.name, engine);
   return engine;
 }

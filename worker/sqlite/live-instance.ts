@@ -13,6 +13,7 @@ interface Lent {
 
 /** One instance of SQLite with what belongs to it: stacks, connections, and whether it still lives. */
 export class LiveInstance {
+  readonly build: SqliteBuild;
   readonly sqlite: SqliteInstance;
   readonly heapBytesMax: number;
   readonly pool = new ConnectionPool();
@@ -22,6 +23,7 @@ export class LiveInstance {
   #retired: ReplicaError | undefined;
 
   constructor(build: SqliteBuild, heapBytesMax: number) {
+    this.build = build;
     this.sqlite = build.instantiate();
     this.heapBytesMax = heapBytesMax;
   }

@@ -6,7 +6,7 @@ export function changedBuild(
   change: (instance: SqliteInstance) => Partial<SqliteInstance>,
 ): SqliteBuild {
   return {
-    name: build.name,
+    ...build,
     instantiate() {
       const instance = build.instantiate();
       const changes = change(instance);

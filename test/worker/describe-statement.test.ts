@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import { describeStatement } from "../../worker/sqlite/describe-statement.ts";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
-import { database, LIMITS, request, slowSource } from "./support-engine/sources.ts";
+import { build, forBuild } from "./support-engine/build-under-test.ts";
+import { database, FULL_TEXT, LIMITS, request, slowSource } from "./support-engine/sources.ts";
 
-const main = database("4096-byte pages");
-const engine = new Engine(sqljsBuild);
+const main = database(FULL_TEXT);
+const engine = new Engine(build);
 
 async function describeSql(sql: string) {
   const over = { source: slowSource(main), sql, sourceKey: "described" };
@@ -70,15 +70,29 @@ describe("describeStatement", () => {
     await expect(runQuery(engine, run)).rejects.toMatchObject({ code: "READ_ONLY" });
   });
 
+  it.each(
+    forBuild({
+      sqljs: ["SELECT body FROM notes", "SELECT 1 FROM notes WHERE notes MATCH 'w1'"],
+      // Opening an R*Tree compiles statements that would write.
+      official: ["SELECT label FROM boxes", "SELECT rank FROM notes WHERE notes MATCH 'w1'"],
+    }),
+  )("says that %s only reads", async (sql) => {
+    const own = new Engine(build);
+    const over = { source: slowSource(main), sql, limits: LIMITS, sourceKey: "reads" };
+    expect(await describeStatement(own, over)).toMatchObject({ isReadOnly: true });
+  });
+
   it.each([
     ["CREATE TABLE x (a)", "READ_ONLY"],
     ["CREATE TEMP TABLE x (a)", "READ_ONLY"],
-    ["DELETE FROM sqlite_schema", "SQLITE_ERROR"],
+    ["DELETE FROM sqlite_schema", "READ_ONLY"],
     ["PRAGMA user_version = 9", "READ_ONLY"],
     ["PRAGMA journal_mode", "READ_ONLY"],
     ["ATTACH ':memory:' AS other", "READ_ONLY"],
     ["BEGIN", "READ_ONLY"],
-    ["SELECT fts3_tokenizer('simple')", "READ_ONLY"],
+    ["SELECT sqlite_log(1, 'x')", "READ_ONLY"],
+    // Where the official build would write a shadow table, it says so before it asks.
+    ["DELETE FROM boxes_node", forBuild({ sqljs: "SQLITE_ERROR", official: "READ_ONLY" })],
     ["SELECT * FROM nope", "SQLITE_ERROR"],
     ["INSERT INTO nope VALUES (1)", "SQLITE_ERROR"],
     ["SELECT 1; SELECT 2", "MANY_STATEMENTS"],
@@ -96,7 +110,7 @@ describe("describeStatement", () => {
   });
 
   it("leaves the statement compiled for the query that follows", async () => {
-    const own = new Engine(sqljsBuild);
+    const own = new Engine(build);
     const sql = "SELECT v FROM t WHERE id = ?";
     const over = { source: slowSource(main), sourceKey: "next", sql };
     await describeStatement(own, { limits: LIMITS, ...over });

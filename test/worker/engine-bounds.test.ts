@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
+import { build } from "./support-engine/build-under-test.ts";
 import { changedBuild } from "./support-engine/changed-build.ts";
 import { afterMs, database, request, slowSource } from "./support-engine/sources.ts";
 
@@ -11,7 +11,7 @@ const sql = "SELECT count(*) FROM t";
 
 describe("an engine", () => {
   it("has 64 queries in flight, of which 8 run, and refuses the next", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const gate = Promise.withResolvers<void>();
     let runningMax = 0;
     const run = (index: number) => {

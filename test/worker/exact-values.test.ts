@@ -3,12 +3,12 @@ import { encodeHex } from "../../worker/http/base64.ts";
 import { formatResult } from "../../worker/http/result-json.ts";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
 import type { SqlArgs, SqlValue } from "../../worker/sqlite/values.ts";
+import { build } from "./support-engine/build-under-test.ts";
 import { database, request, slowSource } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
-const engine = new Engine(sqljsBuild);
+const engine = new Engine(build);
 
 const INT64_MAX = 9_223_372_036_854_775_807n;
 const INT64_MIN = -INT64_MAX - 1n;

@@ -11,6 +11,7 @@ import { QUERY_LIMITS } from "../limits.ts";
 import { openVersion, type Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
 import { getEngine } from "../sqlite/engine.ts";
+import { sqljsBuild } from "../sqlite/sqljs/sqljs-instance.ts";
 import { runQuery, type QueryResult } from "../sqlite/run-query.ts";
 import { MeteredSource } from "./metered-source.ts";
 
@@ -65,7 +66,7 @@ async function run(
   const reader = new PageReader(snapshot, { cache: library.pages });
   const source = new MeteredSource(reader);
   try {
-    const result = await runQuery(await getEngine(), {
+    const result = await runQuery(await getEngine(sqljsBuild), {
       source,
       sourceKey: `${replica.path} ${identity}`,
       sql: parameters.sql,

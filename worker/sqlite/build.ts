@@ -5,7 +5,7 @@ import type { SqlValue } from "./values.ts";
  * Pool, page faults, policy, budgets and results are above it and know no build.
  */
 export interface SqliteBuild {
-  readonly name: "sqljs";
+  readonly name: "sqljs" | "official";
   /** A new instance with a memory of its own. */
   instantiate(): SqliteInstance;
 }
@@ -36,6 +36,11 @@ export interface AuthorizerQuestion {
   readonly action: number;
   readonly first: string | null;
   readonly second: string | null;
+  /**
+   * Whether the constructor of a virtual table asks, while it opens one: then the statement is the
+   * module's own, and no query's. It is only a question while the authorizer is being asked.
+   */
+  isInConstructor(): boolean;
 }
 
 /** What a connection is given by whoever runs a query on it. */

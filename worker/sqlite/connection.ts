@@ -30,6 +30,8 @@ export interface StatementWatch {
   /** Why the statement was refused. */
   denied: string | undefined;
   deterministic: boolean;
+  /** Set when the statement is prepared, and runs. */
+  readonly isRunning: boolean;
   /** The statement is compiled and never run. */
   readonly isDescribed: boolean;
   /** It would change rows; only what is described gets as far. */
@@ -104,12 +106,12 @@ export class Connection implements ConnectionHost {
 
   authorize(question: AuthorizerQuestion): number {
     const watch = this.#watch;
-    if (watch?.isDescribed === true && changesRows(question)) {
+    const { answer, reason, notDeterministic } = judge(question, watch?.isRunning === true);
+    if (watch === undefined) return answer;
+    if (answer !== ALLOW && watch.isDescribed && changesRows(question)) {
       watch.writes = true;
       return ALLOW;
     }
-    const { answer, reason, notDeterministic } = judge(question);
-    if (watch === undefined) return answer;
     if (answer !== ALLOW && reason !== undefined) watch.denied ??= reason;
     if (notDeterministic === true) watch.deterministic = false;
     return answer;

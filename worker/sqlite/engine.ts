@@ -2,7 +2,6 @@ import { Admission } from "./admission.ts";
 import type { SqliteBuild } from "./build.ts";
 import { LiveInstance } from "./live-instance.ts";
 import { selfTest } from "./self-test.ts";
-import { sqljsBuild } from "./sqljs/sqljs-instance.ts";
 
 /** Queries that run at a time, and those in flight with the ones that wait for their turn. */
 const RUNNING_MAX = 8;
@@ -67,19 +66,21 @@ export class Engine {
   }
 }
 
-let isolateEngine: Engine | undefined;
+/** One engine for each build that has been used. */
+const isolateEngines = new Map<SqliteBuild["name"], Engine>();
 
 /**
- * The isolate's engine. The first call tests that the sandbox holds, and no query runs where it does
- * not. Requests that come at the same time each test for themselves: none may wait for another's
- * promise.
+ * The isolate's engine of one build. The first call tests that the sandbox holds, and no query runs
+ * where it does not. Requests that come at the same time each test for themselves: none may wait for
+ * another's promise.
  *
  * @throws {ReplicaError} `ENGINE_FAILED` with what did not hold.
  */
-export async function getEngine(): Promise<Engine> {
-  if (isolateEngine === undefined) {
-    await selfTest(sqljsBuild);
-    isolateEngine ??= new Engine(sqljsBuild);
-  }
-  return isolateEngine;
+export async function getEngine(build: SqliteBuild): Promise<Engine> {
+  const known = isolateEngines.get(build.name);
+  if (known !== undefined) return known;
+  await selfTest(build);
+  const engine = isolateEngines.get(build.name) ?? new Engine(build);
+  isolateEngines.set(build.name, engine);
+  return engine;
 }

@@ -13,6 +13,7 @@ export class RunningQuery implements PageFaults, StatementWatch {
   #faults = 0;
   denied: string | undefined;
   deterministic = true;
+  isRunning = false;
   isDescribed = false;
   writes = false;
   /** The error that SQLite is unwinding for; it knows only that a read failed. */

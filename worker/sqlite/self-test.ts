@@ -48,6 +48,11 @@ const REFUSALS: readonly Refusal[] = [
   { what: "a temporary table is denied", sql: "CREATE TEMP TABLE t (a)", code: "READ_ONLY" },
   { what: "a pragma that writes is denied", sql: "PRAGMA user_version = 1", code: "READ_ONLY" },
   {
+    what: "there is no table of the file's pages",
+    sql: "SELECT * FROM sqlite_dbpage",
+    code: "SQLITE_ERROR",
+  },
+  {
     what: "a deep expression is refused",
     sql: `SELECT 1${"+1".repeat(150)}`,
     code: "SQLITE_ERROR",

@@ -46,7 +46,7 @@ export class Expressions {
         return this.#text(depth);
       case "blob":
         return this.#blob(depth);
-      case "any":
+      default:
         return this.column("any") ?? this.#text(depth);
     }
   }

@@ -44,7 +44,11 @@ export default defineConfig({
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/shared/{ltx,replica}/**/*.test.ts"],
           setupFiles: ["./test/support/workerd/kernel.ts"],
-          globalSetup: ["./test/support/engine-databases.ts", "./test/support/worker-databases.ts"],
+          globalSetup: [
+            "./test/support/engine-databases.ts",
+            "./test/support/worker-databases.ts",
+            "./test/support/differential/serve-subjects.ts",
+          ],
           ...TIMEOUTS,
         },
       },

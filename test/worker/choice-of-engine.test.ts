@@ -19,9 +19,9 @@ function setUp() {
   const started: string[] = [];
   const counted = (build: SqliteBuild): SqliteBuild => ({
     ...build,
-    instantiate() {
+    instantiate(mayGrowTo) {
       started.push(build.name);
-      return build.instantiate();
+      return build.instantiate(mayGrowTo);
     },
   });
   const choice = new EngineChoice({
@@ -102,39 +102,5 @@ describe("EngineChoice", () => {
       code: "UNSUPPORTED_MODULE",
       message: expect.stringMatching(/alone: the table articles .*fts5.*the table letters .*fts4/),
     });
-  });
-});
-
-describe("an engine that another takes the place of", () => {
-  /** Holds some 22 MB in a table of its own. */
-  const LARGE =
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 220), " +
-    "big AS MATERIALIZED (SELECT x, zeroblob(100000) AS b FROM c) " +
-    "SELECT count(*), sum(length(b)) FROM big";
-
-  it("gives up what it has grown by, unless somebody uses it", async () => {
-    const { query, engines } = setUp();
-    await query("SELECT 1");
-    const engine = engines.get("sqljs");
-    const bytesAtStart = engine?.stats().memoryBytes ?? 0;
-    engine?.release();
-    expect(engine?.stats().memoryBytes).toBe(bytesAtStart);
-    await query(LARGE);
-    expect(engine?.stats().memoryBytes).toBeGreaterThan(bytesAtStart + 4_194_304);
-    const gate = Promise.withResolvers<void>();
-    const held = query(
-      "SELECT name FROM plain",
-      "held",
-      slowSource(mixed, () => gate.promise),
-    );
-    await afterMs(1);
-    engine?.release();
-    expect(engine?.stats().memoryBytes).toBeGreaterThan(bytesAtStart + 4_194_304);
-    gate.resolve();
-    expect(await held).toEqual([["served"]]);
-    engine?.release();
-    expect(engine?.stats()).toMatchObject({ memoryBytes: 0, retired: 0 });
-    await query("SELECT 1");
-    expect(engine?.stats().memoryBytes).toBe(bytesAtStart);
   });
 });

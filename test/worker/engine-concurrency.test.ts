@@ -3,7 +3,15 @@ import { Admission } from "../../worker/sqlite/admission.ts";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
 import { build, engineUnderTest } from "./support-engine/build-under-test.ts";
-import { afterMs, database, FULL_TEXT, LIMITS, request, slowSource, tag } from "./support-engine/sources.ts";
+import {
+  afterMs,
+  database,
+  FULL_TEXT,
+  LIMITS,
+  request,
+  slowSource,
+  tag,
+} from "./support-engine/sources.ts";
 
 const main = database(FULL_TEXT);
 const small = database("512-byte pages");

@@ -1,6 +1,7 @@
 import { Admission } from "./admission.ts";
 import type { SqliteBuild } from "./build.ts";
 import { LiveInstance } from "./live-instance.ts";
+import { MemoryBudget, type MemoryHolder } from "./memory-budget.ts";
 import { selfTest } from "./self-test.ts";
 
 /** Queries that run at a time, and those in flight with the ones that wait for their turn. */
@@ -10,8 +11,11 @@ const IN_FLIGHT_MAX = 64;
 /** What SQLite may allocate for all queries of the isolate together, in bytes. */
 const HEAP_BYTES_MAX = 24 * 1024 * 1024;
 
-/** What an idle instance may have grown by before another build runs and it is given up, in bytes. */
-const IDLE_GROWTH_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * The wasm memories of all engines together, in bytes. sql.js begins with 22 MB, of which 5 are not its
+ * heap, and the official build with 8 MB. The caches have 54 MB of the isolate's 128 MB.
+ */
+const MEMORY_BYTES_MAX = 36 * 1024 * 1024;
 
 /** Queries that will never end and still hold memory, before the instance is left to them. */
 const GONE_RUNNERS_MAX = 4;
@@ -33,6 +37,8 @@ export interface EngineOptions {
   readonly now?: () => number;
   /** Shared by the engines of an isolate, so that all of their queries together have one bound. */
   readonly admission?: Admission;
+  /** Shared by them too. */
+  readonly memory?: MemoryBudget;
 }
 
 function newAdmission(now?: () => number): Admission {
@@ -40,18 +46,27 @@ function newAdmission(now?: () => number): Admission {
 }
 
 /** One build of SQLite in this isolate: one instance at a time, and who may run on it. */
-export class Engine {
+export class Engine implements MemoryHolder {
   readonly name: SqliteBuild["name"];
   readonly admission: Admission;
   readonly #build: SqliteBuild;
+  readonly #memory: MemoryBudget;
   /** Undefined until a query needs it, and again after it was given up while nobody used it. */
   #live: LiveInstance | undefined;
-  #bytesAtStart = 0;
   #retired = 0;
   #goneRunnersBefore = 0;
 
-  constructor(build: SqliteBuild, { now, admission = newAdmission(now) }: EngineOptions = {}) {
+  constructor(
+    build: SqliteBuild,
+    {
+      now,
+      admission = newAdmission(now),
+      memory = new MemoryBudget(MEMORY_BYTES_MAX),
+    }: EngineOptions = {},
+  ) {
     this.admission = admission;
+    this.#memory = memory;
+    memory.join(this);
     this.#build = build;
     this.name = build.name;
   }
@@ -67,11 +82,13 @@ export class Engine {
     return (this.#live ??= this.#start());
   }
 
-  /** Gives up an instance that nobody uses and that has grown: a wasm memory never shrinks. */
+  get memoryBytes(): number {
+    return this.#live?.sqlite.memoryBytes ?? 0;
+  }
+
+  /** Gives up the instance, unless a query is on it; the next one starts another. */
   release(): void {
-    if (this.#live === undefined || this.#live.busyConnections > 0) return;
-    const grownBytes = this.#live.sqlite.memoryBytes - this.#bytesAtStart;
-    if (grownBytes > IDLE_GROWTH_BYTES_MAX) this.#live = undefined;
+    if (this.#live?.busyConnections === 0) this.#live = undefined;
   }
 
   stats(): EngineStats {
@@ -82,36 +99,36 @@ export class Engine {
       busyConnections: this.#live?.busyConnections ?? 0,
       stacks: this.#live?.stackCount ?? 0,
       retired: this.#retired,
-      memoryBytes: this.#live?.sqlite.memoryBytes ?? 0,
+      memoryBytes: this.memoryBytes,
     };
   }
 
   #start(): LiveInstance {
-    const live = new LiveInstance(this.#build, HEAP_BYTES_MAX);
-    this.#bytesAtStart = live.sqlite.memoryBytes;
+    const mayGrowTo = (bytes: number): boolean => this.#memory.allows(this, bytes);
+    const live = new LiveInstance(this.#build, HEAP_BYTES_MAX, mayGrowTo);
     this.#goneRunnersBefore = this.admission.goneRunnerCount;
+    // Others make room for what it begins with; where they are busy they do so when they can.
+    mayGrowTo(live.sqlite.memoryBytes);
     return live;
   }
 }
 
 /** One engine for each build that has been used. */
 const isolateEngines = new Map<SqliteBuild["name"], Engine>();
-const isolateAdmission = newAdmission();
+const shared = { admission: newAdmission(), memory: new MemoryBudget(MEMORY_BYTES_MAX) };
 
 /**
  * The isolate's engine of one build. The first call tests that the sandbox holds, and no query runs
  * where it does not. Requests that come at the same time each test for themselves: none may wait for
- * another's promise. Engines of other builds give back what they do not need now.
+ * another's promise.
  *
  * @throws {ReplicaError} `ENGINE_FAILED` with what did not hold.
  */
 export async function getEngine(build: SqliteBuild): Promise<Engine> {
-  for (const [name, engine] of isolateEngines) if (name !== build.name) engine.release();
   const known = isolateEngines.get(build.name);
   if (known !== undefined) return known;
   await selfTest(build);
-  const engine =
-    isolateEngines.get(build.name) ?? new Engine(build, { admission: isolateAdmission });
+  const engine = isolateEngines.get(build.name) ?? new Engine(build, shared);
   isolateEngines.set(build.name, engine);
   return engine;
 }

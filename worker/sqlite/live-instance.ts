@@ -22,9 +22,14 @@ export class LiveInstance {
   #busyConnections = 0;
   #retired: ReplicaError | undefined;
 
-  constructor(build: SqliteBuild, heapBytesMax: number) {
+  /** @param mayGrowTo Asked before the wasm memory grows to so many bytes. */
+  constructor(
+    build: SqliteBuild,
+    heapBytesMax: number,
+    mayGrowTo: (bytes: number) => boolean = () => true,
+  ) {
     this.build = build;
-    this.sqlite = build.instantiate();
+    this.sqlite = build.instantiate(mayGrowTo);
     this.heapBytesMax = heapBytesMax;
   }
 

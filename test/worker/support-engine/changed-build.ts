@@ -7,8 +7,8 @@ export function changedBuild(
 ): SqliteBuild {
   return {
     ...build,
-    instantiate() {
-      const instance = build.instantiate();
+    instantiate(mayGrowTo) {
+      const instance = build.instantiate(mayGrowTo);
       const changes = change(instance);
       return new Proxy(instance, {
         get(target, key) {

@@ -84,5 +84,5 @@ export const officialBuild: SqliteBuild = {
   name: "official",
   modules: new Set(MODULES),
   readsUtf16: false,
-  instantiate: () => new OfficialInstance(startModules),
+  instantiate: (mayGrowTo) => new OfficialInstance(startModules, mayGrowTo),
 };

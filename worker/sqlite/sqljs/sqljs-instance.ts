@@ -72,5 +72,5 @@ export const sqljsBuild: SqliteBuild = {
   name: "sqljs",
   modules: new Set(["fts3", "fts3tokenize", "fts4", "fts4aux"]),
   readsUtf16: true,
-  instantiate: () => new SqljsInstance(startModules),
+  instantiate: (mayGrowTo) => new SqljsInstance(startModules, mayGrowTo),
 };

@@ -7,6 +7,8 @@ export interface ModuleHost {
   row(statement: number): boolean;
   authorize(connection: number, action: number, first: number, second: number): number;
   rest(budget: number): Promise<number>;
+  /** Whether the instance's memory may grow to so many bytes. */
+  mayGrowTo(bytes: number): boolean;
   /** Called before suspended wasm goes on; throws where it must not. */
   resume(): void;
 }

@@ -66,7 +66,10 @@ export abstract class WasmInstance<Functions extends CFunctions>
   #nextPath = 1;
   #retired: Error | undefined;
 
-  constructor(start: (host: ModuleHost) => StartedBuild<Functions>) {
+  constructor(
+    start: (host: ModuleHost) => StartedBuild<Functions>,
+    mayGrowTo: (bytes: number) => boolean,
+  ) {
     const { memory, functions, files, callbacks } = start({
       row: (statement) => this.#rows.get(statement)?.() !== false,
       authorize: (db, action, first, second) => {
@@ -74,6 +77,7 @@ export abstract class WasmInstance<Functions extends CFunctions>
         return host?.authorize(this.#question(db, { action, first, second })) ?? 1;
       },
       rest: (budget) => this.#rest(budget),
+      mayGrowTo,
       resume: () => {
         if (this.#retired !== undefined) throw this.#retired;
       },

@@ -5,10 +5,8 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { isReplicaError } from "../../shared/errors.ts";
 import { seededRandom, type Random } from "../../tools/demo/random.ts";
-import type { SqliteBuild } from "../../worker/sqlite/build.ts";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
 import {
   comparable,
   type Answer,
@@ -22,6 +20,7 @@ import {
   readerOf,
   type OpenSubject,
 } from "./support-differential/subjects.ts";
+import { build, forBuild } from "./support-engine/build-under-test.ts";
 import { LIMITS, tag } from "./support-engine/sources.ts";
 
 const { seed, queries, nativeVersion } = inject("differential");
@@ -32,9 +31,8 @@ const FAILURES_MAX = 3;
 /** Wide: a long run asks for an hour. */
 const TIMEOUT_MS = 120_000 + queries * 100;
 
-const BUILDS: readonly { build: SqliteBuild; features: readonly Feature[] }[] = [
-  { build: sqljsBuild, features: ["fts3"] },
-];
+/** What the build can be asked beside plain tables. */
+const FEATURES: readonly Feature[] = forBuild({ sqljs: ["fts3"], official: ["fts5", "rtree"] });
 
 interface Asked {
   readonly open: OpenSubject;
@@ -114,7 +112,7 @@ function show(answer: Answer, other: Answer): string {
 }
 
 /** What to look at: the smallest statement that still differs, and both answers to it. */
-async function explain(build: SqliteBuild, failure: Asked): Promise<string> {
+async function explain(failure: Asked): Promise<string> {
   const { open, question } = failure;
   const { version, isOrdered } = question;
   const differs = async (sql: string): Promise<string | undefined> => {
@@ -129,13 +127,13 @@ async function explain(build: SqliteBuild, failure: Asked): Promise<string> {
   return `${about}\n${alone}\nin short\n${(await differs(await shrink(question.sql, differs))) ?? ""}`;
 }
 
-describe.each(BUILDS)("on $build.name", ({ build, features }) => {
+describe(`the engine on ${build.name}`, () => {
   const title = `${queries} queries with seed ${seed} have the rows of SQLite ${nativeVersion}`;
   it(title, { timeout: TIMEOUT_MS }, async () => {
     const random = seededRandom(seed + 1);
     const asked = subjects.flatMap((open) =>
       open.subject.questions
-        .filter(({ needs }) => needs.every((feature) => features.includes(feature)))
+        .filter(({ needs }) => needs.every((feature) => FEATURES.includes(feature)))
         .map((question) => ({ open, question })),
     );
     const engine = new Engine(build);
@@ -146,7 +144,7 @@ describe.each(BUILDS)("on $build.name", ({ build, features }) => {
       `${build.name}: ${asked.length} queries, seed ${seed}: SQLite ${version} here, ${nativeVersion} there; ${Date.now() - startedAtMs} ms`,
     );
     const reports = [];
-    for (const failure of failed) reports.push(await explain(build, failure));
+    for (const failure of failed) reports.push(await explain(failure));
     expect(reports.join("\n\n")).toBe("");
     expect(asked.length).toBeGreaterThan(queries / 2);
     expect(engine.stats()).toMatchObject({

@@ -17,8 +17,8 @@ declare module "vitest" {
   }
 }
 
-/** What a run asks of each build by default: some fifteen seconds of one core. */
-const QUERIES = 3_000;
+/** What a run asks of each build by default: some twenty seconds of one core. */
+const QUERIES = 2_000;
 const SEED = 20_261_126;
 /** Subjects that are kept, for questions about one that failed. */
 const SUBJECTS_MAX = 16;

@@ -64,10 +64,9 @@ async function ours(engine: Engine, { open, question }: Asked, isCold: boolean):
     });
     return { rows: rows.map((row) => row.map(tag)) };
   } catch (error) {
-    if (isReplicaError(error, "SQLITE_ERROR") || isReplicaError(error, "SQL_PARSE")) {
-      return { error: error.message };
-    }
-    throw error;
+    if (!isReplicaError(error)) throw error;
+    const isOfSqlite = error.code === "SQLITE_ERROR" || error.code === "SQL_PARSE";
+    return { error: isOfSqlite ? error.message : `${error.code}: ${error.message}` };
   }
 }
 

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { json } from "node:stream/consumers";
 import type { TestProject } from "vitest/node";
+import type { Parametrized } from "./parameters.ts";
 import type { DifferentialSettings } from "./protocol.ts";
 import type { LiveSubject, SubjectId } from "./subject.ts";
 
@@ -40,11 +41,11 @@ function subjectOf(id: SubjectId): Promise<LiveSubject> {
 }
 
 async function answer(request: IncomingMessage): Promise<unknown> {
-  const body = (await json(request)) as SubjectId & { version?: number; sql?: string };
-  const { seed, index, queries, version, sql } = body;
+  const body = (await json(request)) as SubjectId & { version?: number; query?: Parametrized };
+  const { seed, index, queries, version, query } = body;
   const live = await subjectOf({ seed, index, queries });
-  if (version === undefined || sql === undefined) return live.subject;
-  return live.answer(version, sql);
+  if (version === undefined || query === undefined) return live.subject;
+  return live.answer(version, query);
 }
 
 function listen(): Server {

@@ -3,9 +3,17 @@ import { Admission } from "../../worker/sqlite/admission.ts";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
 import { build, engineUnderTest } from "./support-engine/build-under-test.ts";
-import { afterMs, database, LIMITS, request, slowSource, tag } from "./support-engine/sources.ts";
+import {
+  afterMs,
+  database,
+  FULL_TEXT,
+  LIMITS,
+  request,
+  slowSource,
+  tag,
+} from "./support-engine/sources.ts";
 
-const main = database("4096-byte pages");
+const main = database(FULL_TEXT);
 const small = database("512-byte pages");
 
 /** Pages that come at once or take up to 3 ms, in an order that differs from query to query. */
@@ -169,7 +177,7 @@ describe("a client that leaves", () => {
 describe("a query that nobody resumes", () => {
   it("keeps its place for half a minute, and its memory until its instance is replaced", async () => {
     let nowMs = 0;
-    const engine = new Engine(build, () => nowMs);
+    const engine = new Engine(build, { now: () => nowMs });
     const sql = "SELECT count(*) FROM t";
     for (let index = 0; index < 8; index++) {
       const source = slowSource(main, () => new Promise(() => {}));

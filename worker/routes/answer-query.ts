@@ -10,8 +10,7 @@ import { cacheControlOf, versionHeaders } from "../http/version-headers.ts";
 import { QUERY_LIMITS } from "../limits.ts";
 import { openVersion, type Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
-import { getEngine } from "../sqlite/engine.ts";
-import { sqljsBuild } from "../sqlite/sqljs/sqljs-instance.ts";
+import { engineChoice } from "../sqlite/engine-choice.ts";
 import { runQuery, type QueryResult } from "../sqlite/run-query.ts";
 import { MeteredSource } from "./metered-source.ts";
 
@@ -62,18 +61,19 @@ async function run(
   { service, parameters, signal }: Question,
   { snapshot, identity }: Version,
 ): Promise<{ source: MeteredSource; result: QueryResult }> {
-  const { library, replica } = service;
+  const { config, library, replica } = service;
   const reader = new PageReader(snapshot, { cache: library.pages });
   const source = new MeteredSource(reader);
   try {
-    const result = await runQuery(await getEngine(sqljsBuild), {
+    const request = {
       source,
       sourceKey: `${replica.path} ${identity}`,
       sql: parameters.sql,
       args: parameters.args,
       limits: { ...QUERY_LIMITS, rowsMax: parameters.rowsMax },
       signal,
-    });
+    };
+    const result = await engineChoice(config.engine).on(replica.path, request, runQuery);
     return { source, result };
   } catch (cause) {
     if (!(cause instanceof ReplicaError)) throw cause;

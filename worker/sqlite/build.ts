@@ -6,8 +6,16 @@ import type { SqlValue } from "./values.ts";
  */
 export interface SqliteBuild {
   readonly name: "sqljs" | "official";
-  /** A new instance with a memory of its own. */
-  instantiate(): SqliteInstance;
+  /** Modules, in lower case, that a virtual table of a schema can be made with. */
+  readonly modules: ReadonlySet<string>;
+  /** Whether it reads databases whose texts are in UTF-16; a build that does not takes them for UTF-8. */
+  readonly readsUtf16: boolean;
+  /**
+   * A new instance with a memory of its own.
+   *
+   * @param mayGrowTo Asked before that memory grows to so many bytes; false is SQLITE_NOMEM.
+   */
+  instantiate(mayGrowTo: (bytes: number) => boolean): SqliteInstance;
 }
 
 /** Address of a `sqlite3*` in an instance's memory. */

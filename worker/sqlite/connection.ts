@@ -1,8 +1,10 @@
+import { ReplicaError } from "../../shared/errors.ts";
 import type {
   AuthorizerQuestion,
   ConnectionHost,
   DatabaseHandle,
   PrivateStack,
+  SqliteBuild,
   SqliteInstance,
 } from "./build.ts";
 import { LazyFile, type PageFaults } from "./lazy-file.ts";
@@ -25,6 +27,11 @@ function openingPragmas(pageSize: number, heapBytesMax: number): readonly string
   ];
 }
 
+function unsupportedEncoding({ name }: SqliteBuild): ReplicaError {
+  const sentence = `the texts of the database are in UTF-16, which the engine ${name} cannot read`;
+  return new ReplicaError("UNSUPPORTED_MODULE", sentence);
+}
+
 /** What the authorizer saw of one statement, and whether it may go on. */
 export interface StatementWatch {
   /** Why the statement was refused. */
@@ -43,6 +50,7 @@ export interface StatementWatch {
 }
 
 export interface ConnectionOptions {
+  readonly build: SqliteBuild;
   readonly instance: SqliteInstance;
   readonly stack: PrivateStack;
   readonly heapBytesMax: number;
@@ -73,7 +81,7 @@ export class Connection implements ConnectionHost {
    * @throws {ReplicaError} What SQLite says of the database. Nothing is left open then.
    */
   static async open(options: ConnectionOptions): Promise<Connection> {
-    const { instance, stack, sourceKey, faults, heapBytesMax } = options;
+    const { build, instance, stack, sourceKey, faults, heapBytesMax } = options;
     const { pageSize, pageCount } = faults.source;
     const file = new LazyFile({ pageSize, pageCount, sourceKey });
     file.serve(faults);
@@ -81,6 +89,7 @@ export class Connection implements ConnectionHost {
     const connection = new Connection(options, file, db);
     try {
       if (code !== 0) throw readSqliteError(instance, db, "open");
+      if (file.isUtf16 && !build.readsUtf16) throw unsupportedEncoding(build);
       for (const pragma of openingPragmas(pageSize, heapBytesMax)) {
         await connection.#runPragma(stack, pragma);
       }

@@ -66,10 +66,10 @@ function toReplicaError({ code, message, phase, position }: SqliteFailure): Repl
       details,
     });
   }
-  const missing = /no such module: (\S+)/.exec(message)?.[1];
-  if (missing !== undefined) {
-    const sentence = `the table needs the SQLite module ${missing}, which is not available here`;
-    return new ReplicaError("UNSUPPORTED_MODULE", sentence, { details });
+  const module = /no such module: (\S+)/.exec(message)?.[1]?.toLowerCase();
+  if (module !== undefined) {
+    const sentence = `the table needs the SQLite module ${module}, which is not available here`;
+    return new ReplicaError("UNSUPPORTED_MODULE", sentence, { details: { ...details, module } });
   }
   if (SHADOW_TABLE.test(message)) {
     const sentence = `${message}: a replica can only be read; write to its source`;

@@ -56,8 +56,8 @@ function open(
   { sourceKey }: StatementRequest,
   { stack, query }: { stack: PrivateStack; query: RunningQuery },
 ): Promise<Connection> {
-  const { sqlite: instance, heapBytesMax } = live;
-  return Connection.open({ instance, stack, sourceKey, heapBytesMax, faults: query });
+  const { build, sqlite: instance, heapBytesMax } = live;
+  return Connection.open({ build, instance, stack, sourceKey, heapBytesMax, faults: query });
 }
 
 /**

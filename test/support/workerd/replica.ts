@@ -7,6 +7,8 @@ declare module "vitest" {
   interface ProvidedContext {
     readonly shop: Images;
     readonly orders: Images;
+    readonly modules: Images;
+    readonly utf16: Images;
   }
 }
 

@@ -6,9 +6,9 @@ export function changedBuild(
   change: (instance: SqliteInstance) => Partial<SqliteInstance>,
 ): SqliteBuild {
   return {
-    name: build.name,
-    instantiate() {
-      const instance = build.instantiate();
+    ...build,
+    instantiate(mayGrowTo) {
+      const instance = build.instantiate(mayGrowTo);
       const changes = change(instance);
       return new Proxy(instance, {
         get(target, key) {

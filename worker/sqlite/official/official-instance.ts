@@ -14,7 +14,7 @@ const DBCONFIG_DQS_DDL = 1014;
 const VTAB_CONSTRAINT_SUPPORT = 1;
 
 /** The modules that are wanted; all others (sqlite_dbpage, dbstat, bytecode, ...) are dropped. */
-const MODULES = ["fts5", "fts5vocab", "rtree", "rtree_i32", "geopoly"];
+const MODULES = ["fts5", "fts5vocab", "rtree", "rtree_i32"];
 
 /** All through the public API: nothing here belongs to one file of wasm. */
 class OfficialInstance extends WasmInstance<OfficialFunctions> {
@@ -82,5 +82,7 @@ class OfficialInstance extends WasmInstance<OfficialFunctions> {
 /** SQLite's own build for the web: its wasm as it was published, without its JavaScript. */
 export const officialBuild: SqliteBuild = {
   name: "official",
-  instantiate: () => new OfficialInstance(startModules),
+  modules: new Set(MODULES),
+  readsUtf16: false,
+  instantiate: (mayGrowTo) => new OfficialInstance(startModules, mayGrowTo),
 };

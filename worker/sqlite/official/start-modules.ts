@@ -41,7 +41,7 @@ const EXPORTS: Partial<Record<CSymbol, string>> = {
 export function startModules(host: ModuleHost): StartedBuild<OfficialFunctions> {
   const wasmMemory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES_MAX });
   const memory = new Memory(wasmMemory);
-  const sqlite = new WebAssembly.Instance(sqliteModule, imports(wasmMemory, memory)).exports;
+  const sqlite = new WebAssembly.Instance(sqliteModule, imports(wasmMemory, memory, host)).exports;
   const c = (symbol: string): Call => sqlite[EXPORTS[symbol as CSymbol] ?? symbol] as Call;
   c("__wasm_call_ctors")();
   const table = sqlite["__indirect_function_table"] as WebAssembly.Table;
@@ -77,8 +77,15 @@ export function startModules(host: ModuleHost): StartedBuild<OfficialFunctions> 
 }
 
 /** Every import of the module: those of the C library are answered, and all others refused. */
-function imports(wasmMemory: WebAssembly.Memory, memory: Memory): WebAssembly.Imports {
-  const calls = runtimeCalls(() => memory);
+function imports(
+  wasmMemory: WebAssembly.Memory,
+  memory: Memory,
+  host: ModuleHost,
+): WebAssembly.Imports {
+  const calls = runtimeCalls(
+    () => memory,
+    (bytes) => host.mayGrowTo(bytes),
+  );
   const answers: Readonly<Record<string, unknown>> = {
     memory: wasmMemory,
     emscripten_date_now: calls.dateNow,

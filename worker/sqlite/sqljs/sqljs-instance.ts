@@ -70,5 +70,7 @@ class SqljsInstance extends WasmInstance<SqljsFunctions> {
 /** Stock sql.js: its wasm as it was published, without its JavaScript. */
 export const sqljsBuild: SqliteBuild = {
   name: "sqljs",
-  instantiate: () => new SqljsInstance(startModules),
+  modules: new Set(["fts3", "fts3tokenize", "fts4", "fts4aux"]),
+  readsUtf16: true,
+  instantiate: (mayGrowTo) => new SqljsInstance(startModules, mayGrowTo),
 };

@@ -15,7 +15,7 @@ export interface SqljsFunctions extends CFunctions {
 
 /** Starts SQLite between the page fault shim below it and the entry module above it. */
 export function startModules(host: ModuleHost): StartedBuild<SqljsFunctions> {
-  const system = new SystemCalls();
+  const system = new SystemCalls((bytes) => host.mayGrowTo(bytes));
   /** The shim comes first and SQLite last: what lies between is filled in when it is there. */
   const stack: { leave: Call; enter: Call } = { leave: notStarted, enter: notStarted };
   const sqlite = startSqlite(system, host, stack).exports;

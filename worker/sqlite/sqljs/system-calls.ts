@@ -42,9 +42,14 @@ const RANDOM_DEVICE: ReadableFile = {
 export class SystemCalls {
   readonly #files = new Map<string, ReadableFile>();
   readonly #open = new Map<number, OpenFile>();
+  readonly #mayGrowTo: (bytes: number) => boolean;
   #memory: Memory | undefined;
   /** Never used twice: SQLite tells files apart by their inode, which is this number. */
   #nextDescriptor = DESCRIPTOR_MIN;
+
+  constructor(mayGrowTo: (bytes: number) => boolean) {
+    this.#mayGrowTo = mayGrowTo;
+  }
 
   /** Descriptors that SQLite holds now. */
   get openCount(): number {
@@ -80,7 +85,7 @@ export class SystemCalls {
 
   #roles(): Record<Role, (...args: never[]) => unknown> {
     return {
-      ...runtimeCalls(() => this.#bytesOf),
+      ...runtimeCalls(() => this.#bytesOf, this.#mayGrowTo),
       openat: (_folder: number, path: number, flags: number) => this.#openat(path, flags),
       fdClose: (descriptor: number) => (this.#open.delete(descriptor) ? 0 : EBADF),
       fdRead: (descriptor: number, vectors: number, count: number, out: number) =>

@@ -15,6 +15,8 @@ export interface ModuleHost {
   row(statement: number): boolean;
   authorize(db: number, question: RawQuestion): number;
   rest(budget: number): Promise<number>;
+  /** Whether the instance's memory may grow to so many bytes. */
+  mayGrowTo(bytes: number): boolean;
   /** Called before suspended wasm goes on; throws where it must not. */
   resume(): void;
 }

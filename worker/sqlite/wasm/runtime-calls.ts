@@ -1,6 +1,6 @@
 import type { Memory } from "./memory.ts";
 
-/** wasm memory of one instance: its heap, the private stacks, and what the build begins with. */
+/** wasm memory of one instance, whoever else has any. */
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What Emscripten's C library asks of any host: the clock, the memory, and a time zone. */
@@ -14,13 +14,20 @@ export interface RuntimeCalls {
   readonly environSizes: (count: number, bytes: number) => number;
 }
 
-/** @param memory Looked up at each call: SQLite's memory is there only after its imports. */
-export function runtimeCalls(memory: () => Memory): RuntimeCalls {
+/**
+ * @param memory Looked up at each call: SQLite's memory is there only after its imports.
+ * @param mayGrowTo Asked before it grows to so many bytes.
+ */
+export function runtimeCalls(
+  memory: () => Memory,
+  mayGrowTo: (bytes: number) => boolean,
+): RuntimeCalls {
   return {
     dateNow: () => Date.now(),
     monotonicNow: () => Date.now(),
     heapBytesMax: () => MEMORY_BYTES_MAX,
-    resizeHeap: (bytes) => (memory().grow(bytes >>> 0, MEMORY_BYTES_MAX) ? 1 : 0),
+    resizeHeap: (bytes) =>
+      mayGrowTo(bytes >>> 0) && memory().grow(bytes >>> 0, MEMORY_BYTES_MAX) ? 1 : 0,
     localtime: (seconds, out) => writeLocaltime(memory(), seconds, out),
     tzset: (...addresses) => {
       for (const address of addresses) memory().setWord(address, 0);

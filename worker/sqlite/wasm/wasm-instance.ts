@@ -73,7 +73,10 @@ export abstract class WasmInstance<Functions extends CFunctions>
   #nextPath = 1;
   #retired: Error | undefined;
 
-  constructor(start: (host: ModuleHost) => StartedBuild<Functions>) {
+  constructor(
+    start: (host: ModuleHost) => StartedBuild<Functions>,
+    mayGrowTo: (bytes: number) => boolean,
+  ) {
     const { memory, functions, files, callbacks } = start({
       row: (statement) => this.#rows.get(statement)?.() !== false,
       authorize: (db, question) => {
@@ -81,6 +84,7 @@ export abstract class WasmInstance<Functions extends CFunctions>
         return host?.authorize(this.#question(db, question)) ?? 1;
       },
       rest: (budget) => this.#rest(budget),
+      mayGrowTo,
       resume: () => {
         if (this.#retired !== undefined) throw this.#retired;
       },

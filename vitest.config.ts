@@ -12,6 +12,13 @@ const TIMEOUTS = {
   retry: process.env["CI"] === undefined ? 0 : 1,
 };
 
+/** What runs in Node before workerd starts. */
+const WORKERD_SETUP = [
+  "./test/support/engine-databases.ts",
+  "./test/support/worker-databases.ts",
+  "./test/support/differential/serve-subjects.ts",
+];
+
 /**
  * Five projects. `node` runs what is in `shared` and `replicator`; `kernel` runs the codec's tests once
  * more, with its WebAssembly in place of TypeScript; `workerd` runs `worker` and, once more, the tests of
@@ -44,11 +51,7 @@ export default defineConfig({
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/shared/{ltx,replica}/**/*.test.ts"],
           setupFiles: ["./test/support/workerd/kernel.ts"],
-          globalSetup: [
-            "./test/support/engine-databases.ts",
-            "./test/support/worker-databases.ts",
-            "./test/support/differential/serve-subjects.ts",
-          ],
+          globalSetup: WORKERD_SETUP,
           ...TIMEOUTS,
         },
       },
@@ -63,10 +66,10 @@ export default defineConfig({
           name: "official",
           include: [
             "test/worker/{engine,sandbox,lazy-file,describe-statement,exact-values,statement-cache}*.test.ts",
-            "test/worker/{query,query-refusals,formats}.test.ts",
+            "test/worker/{differential,query,query-refusals,formats}.test.ts",
           ],
           setupFiles: ["./test/support/workerd/kernel.ts"],
-          globalSetup: ["./test/support/engine-databases.ts", "./test/support/worker-databases.ts"],
+          globalSetup: WORKERD_SETUP,
           ...TIMEOUTS,
         },
       },

@@ -19,7 +19,7 @@ console.log(`differential --seed ${seed} --queries ${values.queries}`);
 const tests = fileURLToPath(new URL("./run-tests.ts", import.meta.url));
 const { status } = spawnSync(
   process.execPath,
-  [tests, "--project=workerd", "test/worker/differential.test.ts"],
+  [tests, "--project=workerd", "--project=official", "test/worker/differential.test.ts"],
   {
     stdio: "inherit",
     env: {

@@ -75,6 +75,32 @@ const MIXED = `
   PRAGMA writable_schema = OFF;
 `;
 
+function nested(open: string, core: string, close: string, depth: number): string {
+  return open.repeat(depth) + core + close.repeat(depth);
+}
+
+/** As deep as the real SQLite lets a schema be: its limits are about one text, and views read one another. */
+const DEEP = `
+  CREATE TABLE plain (a);
+  INSERT INTO plain VALUES (1), (2);
+  CREATE VIEW wide0 AS SELECT a FROM plain;
+  ${Array.from(
+    { length: 6 },
+    (_, index) =>
+      `CREATE VIEW wide${index + 1} AS SELECT a FROM wide${index} UNION SELECT 2 ${" UNION ALL SELECT a FROM plain".repeat(400)};`,
+  ).join("\n")}
+  CREATE VIEW chain0 AS SELECT 1 AS a;
+  ${Array.from(
+    { length: 95 },
+    (_, index) => `CREATE VIEW chain${index + 1} AS SELECT a FROM chain${index} UNION SELECT 2;`,
+  ).join("\n")}
+  CREATE TABLE sums (a, b AS (a${" + 1".repeat(990)}), c AS (${nested("abs(", "a", ")", 480)}),
+    d AS (${nested("CASE WHEN a THEN ", "a", " END", 450)}));
+  INSERT INTO sums VALUES (1);
+  CREATE TABLE checked (a CHECK (a = 1${" OR a = 2".repeat(900)}));
+  CREATE INDEX checked_some ON checked (a) WHERE a = 1${" OR a = 2".repeat(900)};
+`;
+
 const QUERIES = [
   "SELECT count(*) FROM t",
   "SELECT v FROM t WHERE k = 'k777'",
@@ -174,6 +200,16 @@ export function setup(project: TestProject): void {
       pragmas: wal,
       schema: SCHEMA + FTS5_AND_RTREE,
       queries: [...QUERIES, ...FTS5_AND_RTREE_QUERIES],
+    }),
+    "a deep schema": makeDatabase({
+      pageSize: 4096,
+      pragmas: wal,
+      schema: DEEP,
+      queries: [
+        "SELECT count(*) FROM wide1",
+        "SELECT a, b, c, d FROM sums",
+        "SELECT * FROM chain90",
+      ],
     }),
     "with tables that need all modules": makeDatabase({
       pageSize: 4096,

@@ -5,15 +5,16 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { isReplicaError } from "../../shared/errors.ts";
 import { seededRandom, type Random } from "../../tools/demo/random.ts";
-import type { SqliteBuild } from "../../worker/sqlite/build.ts";
 import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
+import type { SqlValue } from "../../worker/sqlite/values.ts";
+import { inline, type Parametrized } from "../support/differential/parameters.ts";
 import {
   comparable,
   type Answer,
   type Feature,
   type Question,
+  type TaggedValue,
 } from "../support/differential/protocol.ts";
 import { shrink } from "./support-differential/shrink.ts";
 import {
@@ -22,6 +23,7 @@ import {
   readerOf,
   type OpenSubject,
 } from "./support-differential/subjects.ts";
+import { build, forBuild } from "./support-engine/build-under-test.ts";
 import { LIMITS, tag } from "./support-engine/sources.ts";
 
 const { seed, queries, nativeVersion } = inject("differential");
@@ -32,9 +34,8 @@ const FAILURES_MAX = 3;
 /** Wide: a long run asks for an hour. */
 const TIMEOUT_MS = 120_000 + queries * 100;
 
-const BUILDS: readonly { build: SqliteBuild; features: readonly Feature[] }[] = [
-  { build: sqljsBuild, features: ["fts3"] },
-];
+/** What the build can be asked beside plain tables. */
+const FEATURES: readonly Feature[] = forBuild({ sqljs: ["fts3"], official: ["fts5", "rtree"] });
 
 interface Asked {
   readonly open: OpenSubject;
@@ -54,23 +55,27 @@ let sources = 0;
 
 /** Asks over a connection of its own, or over one that other queries leave and find again. */
 async function ours(engine: Engine, { open, question }: Asked, isCold: boolean): Promise<Answer> {
-  const { version, sql } = question;
+  const { version, sql, args } = question;
   const name = `${open.index} ${open.subject.versions[version]}`;
   try {
     const { rows } = await runQuery(engine, {
       source: readerOf(open, version),
       sourceKey: isCold ? `${name} ${sources++}` : name,
       sql,
-      args: [],
+      args: args.map(untag),
       limits: LIMITS,
     });
     return { rows: rows.map((row) => row.map(tag)) };
   } catch (error) {
-    if (isReplicaError(error, "SQLITE_ERROR") || isReplicaError(error, "SQL_PARSE")) {
-      return { error: error.message };
-    }
-    throw error;
+    if (!isReplicaError(error)) throw error;
+    const isOfSqlite = error.code === "SQLITE_ERROR" || error.code === "SQL_PARSE";
+    return { error: isOfSqlite ? error.message : `${error.code}: ${error.message}` };
   }
+}
+
+function untag([type, text]: TaggedValue): SqlValue {
+  if (type === "integer") return BigInt(text);
+  return type === "real" ? Number(text) : text;
 }
 
 function isEqual(a: Answer, b: Answer, isOrdered: boolean): boolean {
@@ -100,7 +105,7 @@ async function askAll(engine: Engine, asked: readonly Asked[], random: Random): 
 
 async function versionOf(engine: Engine, [asked]: readonly Asked[]): Promise<string> {
   if (asked === undefined) throw new Error("no question");
-  const question = { ...asked.question, sql: "SELECT sqlite_version()" };
+  const question = { ...asked.question, sql: "SELECT sqlite_version()", args: [] };
   const answer = await ours(engine, { ...asked, question }, true);
   return "rows" in answer ? (answer.rows[0]?.[0]?.[1] ?? "") : answer.error;
 }
@@ -114,28 +119,37 @@ function show(answer: Answer, other: Answer): string {
 }
 
 /** What to look at: the smallest statement that still differs, and both answers to it. */
-async function explain(build: SqliteBuild, failure: Asked): Promise<string> {
+async function explain(failure: Asked): Promise<string> {
   const { open, question } = failure;
   const { version, isOrdered } = question;
-  const differs = async (sql: string): Promise<string | undefined> => {
-    const expected = await nativeAnswer(open, version, sql);
-    const actual = await ours(new Engine(build), { open, question: { ...question, sql } }, true);
+  const differs = async (query: Parametrized): Promise<string | undefined> => {
+    const expected = await nativeAnswer(open, version, query);
+    // What is left of the statement must still be one.
+    if ("error" in expected && "rows" in question.answer) return undefined;
+    const actual = await ours(
+      new Engine(build),
+      { open, question: { ...question, ...query } },
+      true,
+    );
     if (isEqual(actual, expected, isOrdered)) return undefined;
-    return `${sql}\n  real SQLite: ${show(expected, actual)}\n  this engine: ${show(actual, expected)}`;
+    const text = [query.sql, ...query.args.map((value) => JSON.stringify(value))].join(" ");
+    return `${text}\n  real SQLite: ${show(expected, actual)}\n  this engine: ${show(actual, expected)}`;
   };
   const about = `${open.subject.name}, version ${open.subject.versions[version]}, ${build.name}`;
-  const alone = await differs(question.sql);
-  if (alone === undefined) return `${about}: right when asked alone\n${question.sql}`;
-  return `${about}\n${alone}\nin short\n${(await differs(await shrink(question.sql, differs))) ?? ""}`;
+  const alone = await differs(question);
+  if (alone === undefined) return `${about}: right when asked alone\n${inline(question)}`;
+  const literal = (sql: string): Promise<string | undefined> => differs({ sql, args: [] });
+  const short = await literal(await shrink(inline(question), literal));
+  return `${about}\n${alone}\nin short\n${short ?? "right with its arguments as literals"}`;
 }
 
-describe.each(BUILDS)("on $build.name", ({ build, features }) => {
+describe(`the engine on ${build.name}`, () => {
   const title = `${queries} queries with seed ${seed} have the rows of SQLite ${nativeVersion}`;
   it(title, { timeout: TIMEOUT_MS }, async () => {
     const random = seededRandom(seed + 1);
     const asked = subjects.flatMap((open) =>
       open.subject.questions
-        .filter(({ needs }) => needs.every((feature) => features.includes(feature)))
+        .filter(({ needs }) => needs.every((feature) => FEATURES.includes(feature)))
         .map((question) => ({ open, question })),
     );
     const engine = new Engine(build);
@@ -146,7 +160,7 @@ describe.each(BUILDS)("on $build.name", ({ build, features }) => {
       `${build.name}: ${asked.length} queries, seed ${seed}: SQLite ${version} here, ${nativeVersion} there; ${Date.now() - startedAtMs} ms`,
     );
     const reports = [];
-    for (const failure of failed) reports.push(await explain(build, failure));
+    for (const failure of failed) reports.push(await explain(failure));
     expect(reports.join("\n\n")).toBe("");
     expect(asked.length).toBeGreaterThan(queries / 2);
     expect(engine.stats()).toMatchObject({

@@ -3,7 +3,7 @@ import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
 import { build } from "./support-engine/build-under-test.ts";
 import { changedBuild } from "./support-engine/changed-build.ts";
-import { afterMs, database, request, slowSource } from "./support-engine/sources.ts";
+import { afterMs, database, LIMITS, request, slowSource } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
 const small = database("512-byte pages");
@@ -43,5 +43,38 @@ describe("an engine", () => {
     });
     expect((await run()).rows).toEqual([[3000n]]);
     expect(engine.stats()).toMatchObject({ retired: 1, running: 0, busyConnections: 0 });
+  });
+});
+
+describe("a row of megabytes", () => {
+  it("is given up at the column at which the result is too large", async () => {
+    let values = 0;
+    const counting = changedBuild((instance) => ({
+      columnValue(statement, index) {
+        values++;
+        return instance.columnValue(statement, index);
+      },
+    }));
+    const wide = `SELECT ${Array.from({ length: 1_900 }, () => "?1").join(", ")}`;
+    const args = [new Uint8Array(3_000_000)];
+    const engine = new Engine(counting);
+    await expect(
+      runQuery(engine, request({ source: slowSource(small), sql: wide, args })),
+    ).rejects.toMatchObject({ code: "RESULT_TOO_LARGE" });
+    expect(values).toBe(4);
+    const { rows } = await runQuery(engine, request({ source: slowSource(small), sql }));
+    expect(rows).toEqual([[3000n]]);
+  });
+
+  it("for which there is no memory fails, and shows nothing of what else is in memory", async () => {
+    const engine = new Engine(build);
+    const sql =
+      "WITH held AS MATERIALIZED (SELECT zeroblob(9000000) AS b UNION ALL SELECT zeroblob(9000000)) " +
+      "SELECT zeroblob(9000000), zeroblob(9000000), length(b) FROM held LIMIT 1";
+    const limits = { ...LIMITS, rowsMax: 1, resultBytesMax: 100_000_000 };
+    await expect(
+      runQuery(engine, request({ source: slowSource(small), sql, limits })),
+    ).rejects.toMatchObject({ code: "SQLITE_ERROR", details: { sqlite_code: 7 } });
+    expect(engine.stats()).toMatchObject({ retired: 0, busyConnections: 0 });
   });
 });

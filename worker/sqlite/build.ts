@@ -49,6 +49,8 @@ export interface AuthorizerQuestion {
    * module's own, and no query's. It is only a question while the authorizer is being asked.
    */
   isInConstructor(): boolean;
+  /** Little of the stack is left: what SQLite is about to nest may not fit on it. */
+  readonly isStackLow: boolean;
 }
 
 /** What a connection is given by whoever runs a query on it. */

@@ -9,7 +9,7 @@ import type {
 } from "./build.ts";
 import { LazyFile, type PageFaults } from "./lazy-file.ts";
 import { readSqliteError } from "./query-error.ts";
-import { ALLOW, changesRows, judge, SQLITE_LIMITS } from "./sandbox.ts";
+import { ALLOW, changesRows, DENY, judge, SQLITE_LIMITS } from "./sandbox.ts";
 import { StatementCache } from "./statement-cache.ts";
 
 /**
@@ -43,6 +43,8 @@ export interface StatementWatch {
   readonly isDescribed: boolean;
   /** It would change rows; only what is described gets as far. */
   writes: boolean;
+  /** Told that the statement nests more than its stack can hold. */
+  nestedTooDeeply(): void;
   /** Lets others run; true interrupts the statement. */
   rest(): Promise<boolean>;
 }
@@ -115,6 +117,10 @@ export class Connection implements ConnectionHost {
 
   authorize(question: AuthorizerQuestion): number {
     const watch = this.#watch;
+    if (question.isStackLow) {
+      watch?.nestedTooDeeply();
+      return DENY;
+    }
     const { answer, reason, notDeterministic } = judge(question, watch?.isRunning === true);
     if (watch === undefined) return answer;
     if (answer !== ALLOW && watch.isDescribed && changesRows(question)) {

@@ -64,12 +64,15 @@ async function step(session: Session, { handle, columns }: PreparedStatement): P
   const result = new ResultRows(request.limits);
   let batchRows = 0;
   const onRow = (): boolean => {
+    if (!result.hasRoom()) return true;
     const row: SqlValue[] = [];
     for (let index = 0; index < columns.length; index++) {
-      row.push(sqlite.columnValue(handle, index));
+      const value = sqlite.columnValue(handle, index);
+      if (!result.holds(value)) return true;
+      row.push(value);
     }
-    result.add(row);
-    return result.isFull || ++batchRows >= BATCH_ROWS;
+    result.rows.push(row);
+    return ++batchRows >= BATCH_ROWS;
   };
   // Bounded by the VM steps: each row takes some.
   for (let code = SQLITE_ROW; code === SQLITE_ROW && !result.isFull;) {

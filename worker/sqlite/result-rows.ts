@@ -21,20 +21,24 @@ export class ResultRows {
     return this.truncated || this.error !== undefined;
   }
 
-  add(row: SqlValue[]): void {
-    if (this.rows.length >= this.#limits.rowsMax) {
-      this.truncated = true;
-      return;
-    }
-    for (const value of row) this.#bytes += VALUE_BYTES + sizeOf(value);
-    if (this.#bytes > this.#limits.resultBytesMax) {
-      this.error = new ReplicaError(
-        "RESULT_TOO_LARGE",
-        `the result has more than ${this.#limits.resultBytesMax} bytes; ask for fewer rows or columns`,
-      );
-      return;
-    }
-    this.rows.push(row);
+  /** Says whether there is room for one more row; where there is none, the result is truncated. */
+  hasRoom(): boolean {
+    this.truncated = this.rows.length >= this.#limits.rowsMax;
+    return !this.truncated;
+  }
+
+  /**
+   * Counts one more value of the row that is being read. False where the result is too large now: a row
+   * may show the same megabytes in each of 2,000 columns, so nothing more of it may be copied.
+   */
+  holds(value: SqlValue): boolean {
+    this.#bytes += VALUE_BYTES + sizeOf(value);
+    if (this.#bytes <= this.#limits.resultBytesMax) return true;
+    this.error ??= new ReplicaError(
+      "RESULT_TOO_LARGE",
+      `the result has more than ${this.#limits.resultBytesMax} bytes; ask for fewer rows or columns`,
+    );
+    return false;
   }
 }
 

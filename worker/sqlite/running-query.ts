@@ -53,6 +53,11 @@ export class RunningQuery implements PageFaults, StatementWatch {
     return true;
   }
 
+  nestedTooDeeply(): void {
+    const sentence = "the statement and the views that it reads are nested too deeply to run here";
+    this.failure ??= { error: new ReplicaError("SQLITE_ERROR", sentence) };
+  }
+
   #checkPage(pgno: number): void {
     const page = this.source.resident(pgno);
     if (page === undefined) {

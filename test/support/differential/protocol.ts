@@ -15,6 +15,7 @@ export interface Question {
   /** Index of one of the database's versions. */
   readonly version: number;
   readonly sql: string;
+  readonly args: readonly TaggedValue[];
   readonly needs: readonly Feature[];
   /** The rows come in an order that the statement demands, so it must be the same. */
   readonly isOrdered: boolean;

@@ -1,6 +1,7 @@
 /** Random queries of every family that the engine must answer as the real SQLite does. */
 import type { Random } from "../../../tools/demo/random.ts";
 import { Expressions } from "./expressions.ts";
+import { parametrize, type Parametrized } from "./parameters.ts";
 import type { Feature } from "./protocol.ts";
 import { SPECIAL_FAMILIES } from "./special-queries.ts";
 import { pickSource, type Source } from "./tables.ts";
@@ -14,8 +15,7 @@ export interface Inner {
 
 export type Family = (random: Random) => Inner;
 
-export interface GeneratedQuery {
-  readonly sql: string;
+export interface GeneratedQuery extends Parametrized {
   readonly needs: readonly Feature[];
   readonly isOrdered: boolean;
 }
@@ -238,19 +238,24 @@ const FAMILIES: readonly Family[] = [
   ...SPECIAL_FAMILIES,
 ];
 
-/** One query; in half of them the rows are demanded in a total order, and some of them cut off. */
+/**
+ * One query; in half of them the rows are demanded in a total order, and some of them cut off. A quarter has its
+ * literals as arguments.
+ */
 export function generateQuery(random: Random): GeneratedQuery {
   const { sql, columns, needs = [] } = random.pick(FAMILIES)(random);
-  if (random.below(2) === 0) return { sql, needs, isOrdered: false };
+  const isOrdered = random.below(2) === 0;
+  const whole = isOrdered ? ordered(random, sql, columns) : sql;
+  const query = random.below(4) === 0 ? parametrize(whole) : { sql: whole, args: [] };
+  return { ...query, needs, isOrdered };
+}
+
+function ordered(random: Random, sql: string, columns: number): string {
   const order = Array.from({ length: columns }, (_, index) => {
     const direction = random.pick(["", " DESC"]);
     return `typeof(c${index})${direction}, c${index} COLLATE BINARY${direction}`;
   });
   const limit =
     random.below(2) === 0 ? "" : ` LIMIT ${1 + random.below(30)} OFFSET ${random.below(10)}`;
-  return {
-    sql: `SELECT * FROM (${sql}) ORDER BY ${order.join(", ")}${limit}`,
-    needs,
-    isOrdered: true,
-  };
+  return `SELECT * FROM (${sql}) ORDER BY ${order.join(", ")}${limit}`;
 }

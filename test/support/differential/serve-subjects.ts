@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { json } from "node:stream/consumers";
 import type { TestProject } from "vitest/node";
+import type { Parametrized } from "./parameters.ts";
 import type { DifferentialSettings } from "./protocol.ts";
 import type { LiveSubject, SubjectId } from "./subject.ts";
 
@@ -17,8 +18,8 @@ declare module "vitest" {
   }
 }
 
-/** What a run asks of each build by default: some fifteen seconds of one core. */
-const QUERIES = 3_000;
+/** What a run asks of each build by default: some twenty seconds of one core. */
+const QUERIES = 2_000;
 const SEED = 20_261_126;
 /** Subjects that are kept, for questions about one that failed. */
 const SUBJECTS_MAX = 16;
@@ -40,11 +41,11 @@ function subjectOf(id: SubjectId): Promise<LiveSubject> {
 }
 
 async function answer(request: IncomingMessage): Promise<unknown> {
-  const body = (await json(request)) as SubjectId & { version?: number; sql?: string };
-  const { seed, index, queries, version, sql } = body;
+  const body = (await json(request)) as SubjectId & { version?: number; query?: Parametrized };
+  const { seed, index, queries, version, query } = body;
   const live = await subjectOf({ seed, index, queries });
-  if (version === undefined || sql === undefined) return live.subject;
-  return live.answer(version, sql);
+  if (version === undefined || query === undefined) return live.subject;
+  return live.answer(version, query);
 }
 
 function listen(): Server {

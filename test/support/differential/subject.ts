@@ -14,6 +14,7 @@ import { MaintenanceFixture } from "../maintenance-fixture.ts";
 import { replicaIn } from "../replica-fixtures.ts";
 import { restoredImage } from "../restored-image.ts";
 import { HISTORIES } from "./histories.ts";
+import type { Parametrized } from "./parameters.ts";
 import type { Answer, Question, Subject, TaggedValue } from "./protocol.ts";
 import { generateQuery, type GeneratedQuery } from "./queries.ts";
 import { SCHEMA } from "./schema.ts";
@@ -76,9 +77,9 @@ export class LiveSubject implements Disposable {
     }
   }
 
-  answer(version: number, sql: string): Answer {
+  answer(version: number, query: Parametrized): Answer {
     const database = this.#versions[version];
-    return database === undefined ? { error: "no such version" } : answerOf(database, sql);
+    return database === undefined ? { error: "no such version" } : answerOf(database, query);
   }
 
   [Symbol.dispose](): void {
@@ -125,29 +126,34 @@ function ask(random: Random, versions: readonly DatabaseSync[]): Question {
   const version = random.below(versions.length);
   const database = versions[version];
   const query = generateQuery(random);
-  const answer = answerOf(database, query.sql);
+  const answer = answerOf(database, query);
   if ("error" in answer || isSmall(answer.rows)) return { version, ...query, answer };
   const counted: GeneratedQuery = {
     ...query,
     sql: `SELECT count(*), count(DISTINCT c0), min(typeof(c0)), max(typeof(c0)) FROM (${query.sql})`,
   };
-  return { version, ...counted, answer: answerOf(database, counted.sql) };
+  return { version, ...counted, answer: answerOf(database, counted) };
 }
 
 function isSmall(rows: readonly unknown[]): boolean {
   return rows.length <= ROWS_MAX && JSON.stringify(rows).length <= ANSWER_LENGTH_MAX;
 }
 
-function answerOf(database: DatabaseSync, sql: string): Answer {
+function answerOf(database: DatabaseSync, { sql, args }: Parametrized): Answer {
   try {
     const statement = database.prepare(sql);
     statement.setReadBigInts(true);
     statement.setReturnArrays(true);
-    const rows = statement.all() as unknown as SQLInputValue[][];
+    const rows = statement.all(...args.map(untag)) as unknown as SQLInputValue[][];
     return { rows: rows.map((row) => row.map(tag)) };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function untag([type, text]: TaggedValue): SQLInputValue {
+  if (type === "integer") return BigInt(text);
+  return type === "real" ? Number(text) : text;
 }
 
 function tag(value: SQLInputValue): TaggedValue {

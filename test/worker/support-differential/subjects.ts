@@ -7,6 +7,7 @@ import { openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import type { ObjectStore } from "../../../shared/storage/object-store.ts";
 import type { Random } from "../../../tools/demo/random.ts";
+import type { Parametrized } from "../../support/differential/parameters.ts";
 import type { Answer, DifferentialSettings, Subject } from "../../support/differential/protocol.ts";
 
 declare module "vitest" {
@@ -37,11 +38,11 @@ async function ask(body: object): Promise<Response> {
 export async function nativeAnswer(
   { subject, index }: OpenSubject,
   version: number,
-  sql: string,
+  query: Parametrized,
 ): Promise<Answer> {
   const { seed } = inject("differential");
   const queries = subject.questions.length;
-  return await (await ask({ seed, index, queries, version, sql })).json();
+  return await (await ask({ seed, index, queries, version, query })).json();
 }
 
 /** Reads that come a few promises later, and some only at another turn of the event loop. */

@@ -2,16 +2,26 @@ import type { Call, CFunctions, CSymbol } from "./c-functions.ts";
 import entryModule from "./entry.wasm";
 import { promising, suspending } from "./jspi.ts";
 
+/** What SQLite asks of its authorizer: addresses of texts, and of the end of the stack it asks on. */
+export interface RawQuestion {
+  readonly action: number;
+  readonly first: number;
+  readonly second: number;
+  readonly stackPointer: number;
+}
+
 /** What SQLite calls while it runs. But for `resume` none may throw: C cannot clean up after it. */
 export interface ModuleHost {
   row(statement: number): boolean;
-  authorize(connection: number, action: number, first: number, second: number): number;
+  authorize(db: number, question: RawQuestion): number;
   rest(budget: number): Promise<number>;
   /** Whether the instance's memory may grow to so many bytes. */
   mayGrowTo(bytes: number): boolean;
   /** Called before suspended wasm goes on; throws where it must not. */
   resume(): void;
 }
+
+type RawArguments = [action: number, first: number, second: number, stackPointer: number];
 
 /** What a build needs to start `entry.wat` above its SQLite. */
 export interface EntryOptions {
@@ -44,8 +54,8 @@ export function startEntry({ memory, table, c, host }: EntryOptions): StartedEnt
     },
     host: {
       row: (statement: number) => (host.row(statement) ? 1 : 0),
-      authorize: (connection: number, action: number, first: number, second: number) =>
-        host.authorize(connection, action, first, second),
+      authorize: (db: number, ...[action, first, second, stackPointer]: RawArguments) =>
+        host.authorize(db, { action, first, second, stackPointer }),
       rest: suspending(async (budget: number) => {
         const code = await host.rest(budget);
         host.resume();

@@ -1,9 +1,15 @@
 import type { PrivateStack } from "../build.ts";
 import type { Memory } from "./memory.ts";
 
-/** The worst statement that SQLite's limits let compile uses less than half of it. */
-const STACK_BYTES = 256 * 1024;
-const CANARY_BYTES = 64;
+/** Twice what the worst statement uses that SQLite's limits let compile. */
+const STACK_BYTES = 512 * 1024;
+/**
+ * What must be left of a stack where a SELECT within another begins: whatever a single one nests, a schema's
+ * expressions of a thousand levels among it, fits in here.
+ */
+const STACK_RESERVE_BYTES = 256 * 1024;
+/** Larger than most frames of C, so that none steps over it. */
+const CANARY_BYTES = 1024;
 const CANARY = 0xa5;
 /** What an unused part of a stack holds, so that its use can be measured. */
 const UNUSED = 0x5a;
@@ -21,6 +27,16 @@ export function layOutStack(memory: Memory, base: number): PrivateStack {
 
 export function isCanaryAlive(memory: Memory, { base }: PrivateStack): boolean {
   return memory.bytes.subarray(base, base + CANARY_BYTES).every((byte) => byte === CANARY);
+}
+
+/**
+ * Says whether so little of the stack is left, where its pointer stands in it, that nothing may be nested
+ * any deeper. SQLite's limits are about one text: they do not bound views of many terms that read one
+ * another, and a schema may hold those.
+ */
+export function isLow({ base, top }: PrivateStack, stackPointer: number): boolean {
+  const isOnIt = stackPointer >= base && stackPointer <= top;
+  return isOnIt && stackPointer < base + CANARY_BYTES + STACK_RESERVE_BYTES;
 }
 
 /** Bytes of the stack that were ever used. */

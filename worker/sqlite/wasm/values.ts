@@ -60,10 +60,12 @@ export function readColumn(
     case SQLITE_TEXT: {
       // The text first: reading it may convert it, and the length is the converted one's.
       const address = c.columnText(statement, index);
-      return memory.text(address, c.columnBytes(statement, index));
+      return address === 0 ? "" : memory.text(address, c.columnBytes(statement, index));
     }
     case SQLITE_BLOB: {
+      // None for an empty blob, and where there was no memory: then the next step fails.
       const address = c.columnBlob(statement, index);
+      if (address === 0) return new Uint8Array();
       return memory.bytes.slice(address, address + c.columnBytes(statement, index));
     }
     default:

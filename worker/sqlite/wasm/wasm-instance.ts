@@ -11,9 +11,15 @@ import type {
 import { outOfMemory } from "../query-error.ts";
 import type { SqlValue } from "../values.ts";
 import type { CFunctions } from "./c-functions.ts";
-import type { ModuleHost, StartedEntry } from "./entry.ts";
+import type { ModuleHost, RawQuestion, StartedEntry } from "./entry.ts";
 import type { Memory } from "./memory.ts";
-import { deepestUse, isCanaryAlive, layOutStack, STACK_BLOCK_BYTES } from "./private-stacks.ts";
+import {
+  deepestUse,
+  isCanaryAlive,
+  isLow,
+  layOutStack,
+  STACK_BLOCK_BYTES,
+} from "./private-stacks.ts";
 import { bindValue, type Integers, readColumn, type ValueAccess } from "./values.ts";
 
 /** Steps of SQLite's machine between two calls of `entry.wat`'s progress handler. */
@@ -63,6 +69,7 @@ export abstract class WasmInstance<Functions extends CFunctions>
   readonly #connections = new Map<number, Connection>();
   readonly #budgets = new Map<number, Connection>();
   readonly #rows = new Map<number, () => boolean>();
+  readonly #stacks: PrivateStack[] = [];
   #nextPath = 1;
   #retired: Error | undefined;
 
@@ -72,9 +79,9 @@ export abstract class WasmInstance<Functions extends CFunctions>
   ) {
     const { memory, functions, files, callbacks } = start({
       row: (statement) => this.#rows.get(statement)?.() !== false,
-      authorize: (db, action, first, second) => {
+      authorize: (db, question) => {
         const host = this.#connections.get(db)?.host;
-        return host?.authorize(this.#question(db, { action, first, second })) ?? 1;
+        return host?.authorize(this.#question(db, question)) ?? 1;
       },
       rest: (budget) => this.#rest(budget),
       mayGrowTo,
@@ -111,7 +118,9 @@ export abstract class WasmInstance<Functions extends CFunctions>
   }
 
   createStack(): PrivateStack {
-    return layOutStack(this.memory, this.#allocate(STACK_BLOCK_BYTES));
+    const stack = layOutStack(this.memory, this.#allocate(STACK_BLOCK_BYTES));
+    this.#stacks.push(stack);
+    return stack;
   }
 
   isStackIntact(stack: PrivateStack): boolean {
@@ -238,16 +247,14 @@ export abstract class WasmInstance<Functions extends CFunctions>
     return this.memory.cString(this.c.errmsg(db)) ?? "";
   }
 
-  #question(
-    db: number,
-    { action, first, second }: { action: number; first: number; second: number },
-  ): AuthorizerQuestion {
+  #question(db: number, { action, first, second, stackPointer }: RawQuestion): AuthorizerQuestion {
     const { memory } = this;
     return {
       action,
       first: memory.cString(first) ?? null,
       second: memory.cString(second) ?? null,
       isInConstructor: () => this.isInConstructor(db),
+      isStackLow: this.#stacks.some((stack) => isLow(stack, stackPointer)),
     };
   }
 

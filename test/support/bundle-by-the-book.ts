@@ -138,8 +138,20 @@ export function readHead(bytes: Uint8Array) {
   const isSound = cursor.u64() === new Crc64().update(bytes.subarray(0, end)).digest();
   const isAtEnd = cursor.offset === bytes.length;
   return {
-    ...{ magic, version, pageSize, commit, txid, timestampMs, files, base, partSizes },
-    ...{ delta, roots, records, isSound, isAtEnd },
+    magic,
+    version,
+    pageSize,
+    commit,
+    txid,
+    timestampMs,
+    files,
+    base,
+    partSizes,
+    delta,
+    roots,
+    records,
+    isSound,
+    isAtEnd,
   };
 }
 

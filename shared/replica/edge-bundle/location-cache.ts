@@ -56,12 +56,9 @@ export class LocationCache {
   }
 
   set(owner: number, pgno: number, location: VerifiableLocation): void {
-    let slot = this.#slots.find(owner, pgno);
-    if (slot === undefined) {
-      this.#grow();
-      slot = this.#slots.leastUsed(owner, pgno);
-      if (this.#slots.owners[slot] === 0) this.#used++;
-    }
+    this.#grow();
+    const slot = this.#slots.place(owner, pgno);
+    if (this.#slots.owners[slot] === 0) this.#used++;
     this.#slots.put(slot, owner, pgno, location);
     this.#slots.ticks[slot] = this.#tick();
   }
@@ -79,16 +76,16 @@ export class LocationCache {
     return this.#ticks;
   }
 
-  /** Doubles the room when three quarters are taken. */
+  /** Doubles the room when half of it is taken: beyond that, some sets are full while others are empty. */
   #grow(): void {
     const old = this.#slots;
-    if (old.sets >= this.#setsMax || this.#used < 0.75 * old.sets * WAYS) return;
+    if (old.sets >= this.#setsMax || this.#used < 0.5 * old.sets * WAYS) return;
     const larger = new Slots(2 * old.sets);
     for (let slot = 0; slot < old.owners.length; slot++) {
       if (old.owners[slot] === 0) continue;
       const [owner, pgno] = [old.owners[slot], old.pgnos[slot]];
       // There is room: a set's entries are spread over two.
-      const target = larger.leastUsed(owner, pgno);
+      const target = larger.place(owner, pgno);
       larger.put(target, owner, pgno, old.locationAt(slot));
       larger.ticks[target] = old.ticks[slot];
     }
@@ -128,11 +125,12 @@ class Slots {
     return undefined;
   }
 
-  /** A free slot of the page's set, or the one whose entry has to go. */
-  leastUsed(owner: number, pgno: number): number {
+  /** The page's slot; where it has none, a free one of its set, or that of the entry which has to go. */
+  place(owner: number, pgno: number): number {
     const start = this.#startOf(owner, pgno);
     let least = start;
     for (let slot = start; slot < start + WAYS; slot++) {
+      if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
       if (this.ticks[slot] < this.ticks[least]) least = slot;
     }
     return least;

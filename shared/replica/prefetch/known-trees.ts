@@ -1,9 +1,13 @@
+import { lastRowidBelow } from "./record.ts";
 import { asTreePage, childAt, indexOfChild, pageRole, type TreePage } from "./tree-page.ts";
 
 /** Interior pages that are remembered, and asked first for a child. */
 const RECENT_MAX = 64;
 /** Levels that a B-tree can have: SQLite's own bound. */
 const LEVELS_MAX = 20;
+
+/** Where page 1 says how much of each page is not SQLite's. */
+const RESERVED_BYTES_OFFSET = 20;
 
 /** One place in an interior page. */
 export interface TreePlace {
@@ -22,8 +26,11 @@ export interface PageAhead {
 }
 
 export interface KnownTreesOptions {
+  /** In bytes. */
+  readonly pageSize: number;
   /** Size of the database, in pages. */
   readonly pageCount: number;
+  readonly isAtHand: (pgno: number) => boolean;
   /** The page where it is at hand. */
   readonly peek: (pgno: number) => Uint8Array | undefined;
 }
@@ -48,8 +55,13 @@ export class KnownTrees {
 
   /** The page where it is at hand and one of a B-tree. */
   page(pgno: number): TreePage | undefined {
-    const bytes = this.#options.peek(pgno);
+    const bytes = this.isPage(pgno) ? this.#options.peek(pgno) : undefined;
     return bytes && asTreePage(pgno, bytes);
+  }
+
+  /** Bytes of each page that SQLite uses; the others are left to extensions. */
+  get usableBytes(): number {
+    return this.#options.pageSize - (this.#options.peek(1)?.[RESERVED_BYTES_OFFSET] ?? 0);
   }
 
   /** Where a page hangs; undefined where no parent of it is known. */
@@ -58,6 +70,33 @@ export class KnownTrees {
       const parent = this.page(this.#recent[at]);
       const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
       if (index !== -1) return { parent: parent!, index };
+    }
+    return undefined;
+  }
+
+  /** The page that a tree begins with, as far as the pages above this one are known. */
+  topOf(pgno: number): number {
+    let top = pgno;
+    for (let level = 0; level < LEVELS_MAX; level++) {
+      const place = this.placeOf(top);
+      if (place === undefined) break;
+      top = place.parent.pgno;
+    }
+    return top;
+  }
+
+  /**
+   * The first page that is not at hand on the way from a table's root to a row: 0 where all are,
+   * undefined where the way cannot be told, as in a table without rowids.
+   */
+  firstMissing(rootPgno: number, rowid: number): number | undefined {
+    let pgno = rootPgno;
+    for (let level = 0; level < LEVELS_MAX && this.isPage(pgno); level++) {
+      const page = this.page(pgno);
+      if (page === undefined) return this.#options.isAtHand(pgno) ? 0 : pgno;
+      if (page.isIndex) return undefined;
+      if (!page.isInterior) return 0;
+      pgno = childAt(page, indexByRowid(page, rowid));
     }
     return undefined;
   }
@@ -110,4 +149,16 @@ export class KnownTrees {
     this.#recent.push(pgno);
     if (this.#recent.length > RECENT_MAX) this.#recent.shift();
   }
+}
+
+/** Index of the child that holds a row, if any does: each but the last has a rowid that it ends with. */
+function indexByRowid(page: TreePage, rowid: number): number {
+  let low = 0;
+  let high = page.cellCount;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (lastRowidBelow(page, middle) < rowid) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

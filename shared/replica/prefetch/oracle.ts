@@ -1,6 +1,8 @@
 import { PrefetchBudget } from "./budget.ts";
+import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
 import { Scans } from "./scans.ts";
+import { SchemaRoots } from "./schema-roots.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
 const SLACK_BYTES = 64 * 1024;
@@ -40,15 +42,18 @@ export class PrefetchOracle {
   readonly #trees: KnownTrees;
   readonly #budget: PrefetchBudget;
   readonly #scans: Scans;
+  readonly #indexRuns: IndexRuns;
 
   constructor(options: PrefetchOracleOptions) {
     const { windowBytesMax = WINDOW_BYTES_MAX } = options;
     const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES });
     const trees = new KnownTrees(options);
+    const schema = new SchemaRoots(trees);
+    const parts = { ...options, windowBytesMax, trees, budget, schema };
     this.#trees = trees;
     this.#budget = budget;
-    const windows = { firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax), windowBytesMax };
-    this.#scans = new Scans({ ...options, ...windows, trees, budget });
+    this.#scans = new Scans({ ...parts, firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax) });
+    this.#indexRuns = new IndexRuns(parts);
   }
 
   /**
@@ -58,6 +63,7 @@ export class PrefetchOracle {
   onUse(pgno: number, page: Uint8Array): void {
     this.#budget.use(pgno);
     this.#trees.onUse(pgno, page);
+    this.#indexRuns.onUse(pgno, page);
   }
 
   /** Notes that a page was fetched or came along with another: its frame's size is known now. */
@@ -76,7 +82,9 @@ export class PrefetchOracle {
    */
   onFault(pgno: number): [number, ...number[]] {
     this.#budget.fetch(pgno, { asked: true });
-    const ahead = this.#scans.onFault(pgno);
+    const ahead =
+      this.#indexRuns.onFault(pgno) ??
+      this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno));
     for (const next of ahead) this.#budget.fetch(next, { asked: false });
     return [pgno, ...ahead];
   }

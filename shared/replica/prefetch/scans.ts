@@ -1,5 +1,5 @@
 import type { PrefetchBudget } from "./budget.ts";
-import { FetchWindow } from "./fetch-window.ts";
+import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
 import type { KnownTrees, PageAhead, TreePlace } from "./known-trees.ts";
 
 type Direction = 1 | -1;
@@ -15,6 +15,8 @@ interface Head {
   readonly direction: Direction | 0;
   /** 0 after a single fault. */
   readonly windowBytes: number;
+  /** Windows that the scan has had. */
+  readonly windows: number;
 }
 
 /** How much may be fetched for one fault. */
@@ -34,13 +36,6 @@ const PARENTS_MAX = 64;
 const SKIP_MAX = 64;
 /** Pages that are looked at for one fault. */
 const LOOK_MAX = 8_192;
-/**
- * Reads that one fault may cause where pages lie scattered. Six run at a time, so that more of them gain
- * nothing: two rounds for a scan that has just begun, four for one that goes on.
- */
-const REQUESTS_FIRST = 12;
-const REQUESTS_MAX = 24;
-
 export interface ScansOptions {
   readonly trees: KnownTrees;
   readonly budget: PrefetchBudget;
@@ -69,11 +64,17 @@ export class Scans {
     this.#options = options;
   }
 
-  /** The pages to fetch with `pgno`, those that are needed first coming first. */
-  onFault(pgno: number): number[] {
-    const place = this.#options.trees.placeOf(pgno);
+  /**
+   * The pages to fetch with `pgno`, those that are needed first coming first.
+   *
+   * @param isGuided Says, by the page that its tree begins with, whether something else than a scan moves on through it:
+   *   then neighbours are asked for seldom.
+   */
+  onFault(pgno: number, isGuided: (topPgno: number) => boolean): number[] {
+    const { trees } = this.#options;
+    const place = trees.placeOf(pgno);
     const head = this.#takeHead(pgno, place);
-    const window = head && this.#nextWindow(head, pgno);
+    const window = head && this.#nextWindow(head, pgno, isGuided(trees.topOf(pgno)));
     const direction = head?.direction;
     const found = window && this.#collect(pgno, { place, direction: direction || 1, window });
     this.#keepHead({
@@ -82,6 +83,7 @@ export class Scans {
       parentPgno: place?.parent.pgno ?? 0,
       direction: direction ?? 0,
       windowBytes: window?.bytesMax ?? 0,
+      windows: head === undefined ? 0 : head.windows + 1,
     });
     return found?.pages ?? [];
   }
@@ -111,13 +113,14 @@ export class Scans {
     return undefined;
   }
 
-  #nextWindow({ asked, parentPgno, windowBytes }: Head, pgno: number): Window {
+  #nextWindow(head: Head, pgno: number, isGuided: boolean): Window {
+    const { asked, parentPgno, windowBytes, windows } = head;
     const { budget, firstWindowBytes, windowBytesMax } = this.#options;
-    const isInARow = parentPgno !== 0 && this.#lastUnder.get(parentPgno) === asked;
+    const isInARow = !isGuided && parentPgno !== 0 && this.#lastUnder.get(parentPgno) === asked;
     const least = isInARow ? firstWindowBytes : 2 * budget.costOf(pgno);
     return {
       bytesMax: Math.min(Math.max(least, 2 * windowBytes), windowBytesMax),
-      requestsMax: windowBytes < firstWindowBytes ? REQUESTS_FIRST : REQUESTS_MAX,
+      requestsMax: requestsOfWindow(windows + 1),
     };
   }
 

@@ -42,7 +42,7 @@ export function pageRole(pgno: number, bytes: Uint8Array): "interior" | "index l
 }
 
 /** Where a cell begins; NaN where there is none. */
-function cellOffset({ bytes, pointersOffset, cellCount }: TreePage, index: number): number {
+export function cellOffset({ bytes, pointersOffset, cellCount }: TreePage, index: number): number {
   return index < cellCount ? uint16(bytes, pointersOffset + 2 * index) : Number.NaN;
 }
 

@@ -1,0 +1,164 @@
+import { lastRowidBelow } from "./record.ts";
+import { asTreePage, childAt, indexOfChild, pageRole, type TreePage } from "./tree-page.ts";
+
+/** Interior pages that are remembered, and asked first for a child. */
+const RECENT_MAX = 64;
+/** Levels that a B-tree can have: SQLite's own bound. */
+const LEVELS_MAX = 20;
+
+/** Where page 1 says how much of each page is not SQLite's. */
+const RESERVED_BYTES_OFFSET = 20;
+
+/** One place in an interior page. */
+export interface TreePlace {
+  readonly parent: TreePage;
+  /** Of the child, from 0 to the page's `cellCount`. */
+  readonly index: number;
+}
+
+/** A page that lies ahead in the order of its tree. */
+export interface PageAhead {
+  readonly pgno: number;
+  /** How far above the page that was begun with: 0 is its own level. */
+  readonly level: number;
+  /** Children of the last interior page that was gone through: what another may have, too. */
+  readonly siblings: number;
+}
+
+export interface KnownTreesOptions {
+  /** In bytes. */
+  readonly pageSize: number;
+  /** Size of the database, in pages. */
+  readonly pageCount: number;
+  readonly isAtHand: (pgno: number) => boolean;
+  /** The page where it is at hand. */
+  readonly peek: (pgno: number) => Uint8Array | undefined;
+}
+
+/**
+ * What the pages at hand say of the trees of a database. Only page numbers are kept: of each page the
+ * bytes are asked for anew, so memory stays what the cache is given.
+ */
+export class KnownTrees {
+  readonly #options: KnownTreesOptions;
+  /** Least recently used first. */
+  readonly #recent: number[] = [];
+
+  constructor(options: KnownTreesOptions) {
+    this.#options = options;
+  }
+
+  /** Notes that a page was used: an interior one is the parent of what is asked for next. */
+  onUse(pgno: number, bytes: Uint8Array): void {
+    if (pageRole(pgno, bytes) === "interior") this.#remember(pgno);
+  }
+
+  /** The page where it is at hand and one of a B-tree. */
+  page(pgno: number): TreePage | undefined {
+    const bytes = this.isPage(pgno) ? this.#options.peek(pgno) : undefined;
+    return bytes && asTreePage(pgno, bytes);
+  }
+
+  /** Bytes of each page that SQLite uses; the others are left to extensions. */
+  get usableBytes(): number {
+    return this.#options.pageSize - (this.#options.peek(1)?.[RESERVED_BYTES_OFFSET] ?? 0);
+  }
+
+  /** Where a page hangs; undefined where no parent of it is known. */
+  placeOf(pgno: number): TreePlace | undefined {
+    for (let at = this.#recent.length - 1; at >= 0; at--) {
+      const parent = this.page(this.#recent[at]);
+      const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
+      if (index !== -1) return { parent: parent!, index };
+    }
+    return undefined;
+  }
+
+  /** The page that a tree begins with, as far as the pages above this one are known. */
+  topOf(pgno: number): number {
+    let top = pgno;
+    for (let level = 0; level < LEVELS_MAX; level++) {
+      const place = this.placeOf(top);
+      if (place === undefined) break;
+      top = place.parent.pgno;
+    }
+    return top;
+  }
+
+  /**
+   * The first page that is not at hand on the way from a table's root to a row: 0 where all are,
+   * undefined where the way cannot be told, as in a table without rowids.
+   */
+  firstMissing(rootPgno: number, rowid: number): number | undefined {
+    let pgno = rootPgno;
+    for (let level = 0; level < LEVELS_MAX && this.isPage(pgno); level++) {
+      const page = this.page(pgno);
+      if (page === undefined) return this.#options.isAtHand(pgno) ? 0 : pgno;
+      if (page.isIndex) return undefined;
+      if (!page.isInterior) return 0;
+      pgno = childAt(page, indexByRowid(page, rowid));
+    }
+    return undefined;
+  }
+
+  /**
+   * The pages behind (1) or before (-1) a place, in the order of its tree: those of its level, each
+   * interior page that is passed on the way, and of an interior page that is not at hand only itself.
+   * It ends where the tree does or no parent is known. Whoever reads it bounds it: damaged pages may
+   * make a ring.
+   */
+  *ahead(place: TreePlace, direction: 1 | -1): Generator<PageAhead, void, undefined> {
+    const path: { parent: TreePage; index: number }[] = [{ ...place }];
+    // Each turn yields a page or goes up a level, and it goes down only behind a yield.
+    for (let level = 0; level < path.length;) {
+      const at = path[level];
+      at.index += direction;
+      const { parent, index } = at;
+      if (index < 0 || index > parent.cellCount) {
+        level++;
+        const above = level === path.length && level < LEVELS_MAX && this.placeOf(parent.pgno);
+        if (above) path.push({ ...above });
+        continue;
+      }
+      const pgno = childAt(parent, index);
+      if (!this.isPage(pgno)) return;
+      yield { pgno, level, siblings: path[0].parent.cellCount + 1 };
+      const page = level > 0 ? this.page(pgno) : undefined;
+      if (page?.isInterior !== true) continue;
+      level--;
+      path[level] = { parent: page, index: direction > 0 ? -1 : page.cellCount + 1 };
+    }
+  }
+
+  /** The pages behind (1) or before (-1) one in the file, as if they were of one level. */
+  *inFile(pgno: number, direction: 1 | -1): Generator<PageAhead, void, undefined> {
+    for (let next = pgno + direction; this.isPage(next); next += direction) {
+      yield { pgno: next, level: 0, siblings: 0 };
+    }
+  }
+
+  /** Says whether the database has a page of this number; what was read from a page may be anything. */
+  isPage(pgno: number): boolean {
+    // Also false of what is not a number.
+    return pgno >= 1 && pgno <= this.#options.pageCount;
+  }
+
+  #remember(pgno: number): void {
+    const at = this.#recent.indexOf(pgno);
+    if (at !== -1) this.#recent.splice(at, 1);
+    this.#recent.push(pgno);
+    if (this.#recent.length > RECENT_MAX) this.#recent.shift();
+  }
+}
+
+/** Index of the child that holds a row, if any does: each but the last has a rowid that it ends with. */
+function indexByRowid(page: TreePage, rowid: number): number {
+  let low = 0;
+  let high = page.cellCount;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (lastRowidBelow(page, middle) < rowid) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,75 @@
+/**
+ * A page of a B-tree, read where it lies: nothing is parsed ahead, so looking at one costs next to
+ * nothing. The bytes may be anything (an overflow page, a damaged one): what cannot be read is NaN
+ * or undefined, never an exception.
+ *
+ * @see https://www.sqlite.org/fileformat2.html#b_tree_pages
+ */
+export interface TreePage {
+  readonly pgno: number;
+  readonly bytes: Uint8Array;
+  readonly isInterior: boolean;
+  /** Of an index, or of a WITHOUT ROWID table; otherwise of a table with rowids. */
+  readonly isIndex: boolean;
+  readonly cellCount: number;
+  /** Where the array of cell pointers begins. */
+  readonly pointersOffset: number;
+}
+
+const INTERIOR_INDEX = 2;
+const INTERIOR_TABLE = 5;
+const LEAF_INDEX = 10;
+const LEAF_TABLE = 13;
+
+/** The page as one of a B-tree; undefined where it cannot be one. */
+export function asTreePage(pgno: number, bytes: Uint8Array): TreePage | undefined {
+  const start = treeHeaderOffset(pgno);
+  const kind = bytes[start];
+  const isInterior = kind === INTERIOR_INDEX || kind === INTERIOR_TABLE;
+  if (!isInterior && kind !== LEAF_INDEX && kind !== LEAF_TABLE) return undefined;
+  const cellCount = uint16(bytes, start + 3);
+  const pointersOffset = start + (isInterior ? 12 : 8);
+  if (!(pointersOffset + 2 * cellCount <= bytes.length)) return undefined;
+  const isIndex = kind === INTERIOR_INDEX || kind === LEAF_INDEX;
+  return { pgno, bytes, isInterior, isIndex, cellCount, pointersOffset };
+}
+
+/** Says what kind of page this is by one byte of it: cheap enough for each page that is used. */
+export function pageRole(pgno: number, bytes: Uint8Array): "interior" | "index leaf" | undefined {
+  const kind = bytes[treeHeaderOffset(pgno)];
+  if (kind === INTERIOR_INDEX || kind === INTERIOR_TABLE) return "interior";
+  return kind === LEAF_INDEX ? "index leaf" : undefined;
+}
+
+/** Where a cell begins; NaN where there is none. */
+export function cellOffset({ bytes, pointersOffset, cellCount }: TreePage, index: number): number {
+  return index < cellCount ? uint16(bytes, pointersOffset + 2 * index) : Number.NaN;
+}
+
+/** Page number of a child of an interior page, from 0 to `cellCount`; NaN where it cannot be read. */
+export function childAt(page: TreePage, index: number): number {
+  const { bytes, pointersOffset, cellCount } = page;
+  return uint32(bytes, index === cellCount ? pointersOffset - 4 : cellOffset(page, index));
+}
+
+/** Index of the child with this number; -1 where the page has no such child. */
+export function indexOfChild(page: TreePage, pgno: number): number {
+  for (let index = page.cellCount; index >= 0; index--) {
+    if (childAt(page, index) === pgno) return index;
+  }
+  return -1;
+}
+
+/** Page 1 begins with the header of the database. */
+function treeHeaderOffset(pgno: number): number {
+  return pgno === 1 ? 100 : 0;
+}
+
+/** Outside of the bytes, an element is undefined, and arithmetic with it NaN. */
+function uint16(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] * 0x100 + bytes[offset + 1];
+}
+
+function uint32(bytes: Uint8Array, offset: number): number {
+  return uint16(bytes, offset) * 0x1_0000 + uint16(bytes, offset + 2);
+}

@@ -1,5 +1,15 @@
+import { InteriorWalk } from "./interior-walk.ts";
 import { lastRowidBelow } from "./record.ts";
-import { asTreePage, childAt, indexOfChild, pageRole, type TreePage } from "./tree-page.ts";
+import { SchemaRoots } from "./schema-roots.ts";
+import {
+  asTreePage,
+  childAt,
+  indexOfChild,
+  pageRole,
+  type TreePage,
+  type TreePages,
+  type TreePlace,
+} from "./tree-page.ts";
 
 /** Interior pages that are remembered, and asked first for a child. */
 const RECENT_MAX = 64;
@@ -8,13 +18,6 @@ const LEVELS_MAX = 20;
 
 /** Where page 1 says how much of each page is not SQLite's. */
 const RESERVED_BYTES_OFFSET = 20;
-
-/** One place in an interior page. */
-export interface TreePlace {
-  readonly parent: TreePage;
-  /** Of the child, from 0 to the page's `cellCount`. */
-  readonly index: number;
-}
 
 /** A page that lies ahead in the order of its tree. */
 export interface PageAhead {
@@ -39,13 +42,23 @@ export interface KnownTreesOptions {
  * What the pages at hand say of the trees of a database. Only page numbers are kept: of each page the
  * bytes are asked for anew, so memory stays what the cache is given.
  */
-export class KnownTrees {
+export class KnownTrees implements TreePages {
   readonly #options: KnownTreesOptions;
   /** Least recently used first. */
   readonly #recent: number[] = [];
+  readonly #walk: InteriorWalk;
+  #faults = 0;
+  readonly schema: SchemaRoots;
 
   constructor(options: KnownTreesOptions) {
     this.#options = options;
+    this.schema = new SchemaRoots(this);
+    this.#walk = new InteriorWalk(this, () => this.schema.roots);
+  }
+
+  /** Notes that a page was asked for which is not at hand. */
+  onFault(): void {
+    this.#faults++;
   }
 
   /** Notes that a page was used: an interior one is the parent of what is asked for next. */
@@ -53,25 +66,28 @@ export class KnownTrees {
     if (pageRole(pgno, bytes) === "interior") this.#remember(pgno);
   }
 
-  /** The page where it is at hand and one of a B-tree. */
   page(pgno: number): TreePage | undefined {
     const bytes = this.isPage(pgno) ? this.#options.peek(pgno) : undefined;
     return bytes && asTreePage(pgno, bytes);
   }
 
-  /** Bytes of each page that SQLite uses; the others are left to extensions. */
   get usableBytes(): number {
     return this.#options.pageSize - (this.#options.peek(1)?.[RESERVED_BYTES_OFFSET] ?? 0);
   }
 
-  /** Where a page hangs; undefined where no parent of it is known. */
+  /**
+   * Where a page hangs; undefined where no parent of it is known. From a query's second fault on, also
+   * parents that nobody has used are looked for: a single row can do without.
+   */
   placeOf(pgno: number): TreePlace | undefined {
     for (let at = this.#recent.length - 1; at >= 0; at--) {
       const parent = this.page(this.#recent[at]);
       const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
       if (index !== -1) return { parent: parent!, index };
     }
-    return undefined;
+    const place = this.#faults > 1 ? this.#walk.placeOf(pgno) : undefined;
+    if (place !== undefined) this.#remember(place.parent.pgno);
+    return place;
   }
 
   /** The page that a tree begins with, as far as the pages above this one are known. */

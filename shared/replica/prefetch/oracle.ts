@@ -2,7 +2,6 @@ import { PrefetchBudget } from "./budget.ts";
 import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
 import { Scans } from "./scans.ts";
-import { SchemaRoots } from "./schema-roots.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
 const SLACK_BYTES = 64 * 1024;
@@ -48,8 +47,7 @@ export class PrefetchOracle {
     const { windowBytesMax = WINDOW_BYTES_MAX } = options;
     const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES });
     const trees = new KnownTrees(options);
-    const schema = new SchemaRoots(trees);
-    const parts = { ...options, windowBytesMax, trees, budget, schema };
+    const parts = { ...options, windowBytesMax, trees, budget };
     this.#trees = trees;
     this.#budget = budget;
     this.#scans = new Scans({ ...parts, firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax) });
@@ -82,6 +80,7 @@ export class PrefetchOracle {
    */
   onFault(pgno: number): [number, ...number[]] {
     this.#budget.fetch(pgno, { asked: true });
+    this.#trees.onFault();
     const ahead =
       this.#indexRuns.onFault(pgno) ??
       this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno));

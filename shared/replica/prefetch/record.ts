@@ -48,15 +48,21 @@ class VarintReader {
 
   /** As SQLite has it: big-endian, the ninth byte whole, and signed. Rounded beyond 2^53. */
   next(): number {
+    const start = this.offset;
     let value = 0;
     for (let index = 0; index < 8; index++) {
       const byte = this.#bytes[this.offset++];
+      if (byte === undefined) return Number.NaN;
       value = value * 0x80 + (byte & 0x7f);
       if (byte < 0x80) return value;
-      if (byte === undefined) return Number.NaN;
     }
-    value = value * 0x100 + this.#bytes[this.offset++];
-    return value >= 2 ** 63 ? value - 2 ** 64 : value;
+    // By halves of 32 bits: as one number a small negative one would be rounded away.
+    const seven = [...this.#bytes.subarray(start, start + 8)].map((byte) => byte & 0x7f);
+    const [b0, b1, b2, b3, b4, b5, b6, b7] = seven;
+    const high = (b0 << 25) | (b1 << 18) | (b2 << 11) | (b3 << 4) | (b4 >> 3);
+    const low = ((b4 << 29) | (b5 << 22) | (b6 << 15) | (b7 << 8) | this.#bytes[this.offset]) >>> 0;
+    this.offset++;
+    return high * 2 ** 32 + low;
   }
 }
 

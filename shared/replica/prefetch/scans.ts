@@ -1,6 +1,7 @@
 import type { PrefetchBudget } from "./budget.ts";
 import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
-import type { KnownTrees, PageAhead, TreePlace } from "./known-trees.ts";
+import type { KnownTrees, PageAhead } from "./known-trees.ts";
+import type { TreePlace } from "./tree-page.ts";
 
 type Direction = 1 | -1;
 
@@ -59,6 +60,7 @@ export class Scans {
   readonly #heads = new Map<number, Head>();
   /** What was last asked for under a parent, by the parent. */
   readonly #lastUnder = new Map<number, number>();
+  #lastAsked = 0;
 
   constructor(options: ScansOptions) {
     this.#options = options;
@@ -74,7 +76,8 @@ export class Scans {
     const { trees } = this.#options;
     const place = trees.placeOf(pgno);
     const head = this.#takeHead(pgno, place);
-    const window = head && this.#nextWindow(head, pgno, isGuided(trees.topOf(pgno)));
+    const isTree = place !== undefined && !isGuided(trees.topOf(pgno));
+    const window = head && this.#nextWindow(head, pgno, isTree);
     const direction = head?.direction;
     const found = window && this.#collect(pgno, { place, direction: direction || 1, window });
     this.#keepHead({
@@ -113,11 +116,11 @@ export class Scans {
     return undefined;
   }
 
-  #nextWindow(head: Head, pgno: number, isGuided: boolean): Window {
+  #nextWindow(head: Head, pgno: number, isTree: boolean): Window {
     const { asked, parentPgno, windowBytes, windows } = head;
     const { budget, firstWindowBytes, windowBytesMax } = this.#options;
-    const isInARow = !isGuided && parentPgno !== 0 && this.#lastUnder.get(parentPgno) === asked;
-    const least = isInARow ? firstWindowBytes : 2 * budget.costOf(pgno);
+    const isLast = asked === this.#lastAsked || asked === this.#lastUnder.get(parentPgno);
+    const least = isTree && isLast ? firstWindowBytes : 2 * budget.costOf(pgno);
     return {
       bytesMax: Math.min(Math.max(least, 2 * windowBytes), windowBytesMax),
       requestsMax: requestsOfWindow(windows + 1),
@@ -158,6 +161,7 @@ export class Scans {
   }
 
   #keepHead(head: Head): void {
+    this.#lastAsked = head.asked;
     this.#heads.delete(head.last);
     this.#heads.set(head.last, head);
     dropOldest(this.#heads, ({ direction }) => direction !== 0, SCANS_MAX);

@@ -16,6 +16,21 @@ export interface TreePage {
   readonly pointersOffset: number;
 }
 
+/** The pages of a database that are at hand. */
+export interface TreePages {
+  /** Bytes of each page that SQLite uses; the others are left to extensions. */
+  readonly usableBytes: number;
+  /** The page where it is at hand and one of a B-tree. */
+  page(pgno: number): TreePage | undefined;
+}
+
+/** One place in an interior page. */
+export interface TreePlace {
+  readonly parent: TreePage;
+  /** Of the child, from 0 to the page's `cellCount`. */
+  readonly index: number;
+}
+
 const INTERIOR_INDEX = 2;
 const INTERIOR_TABLE = 5;
 const LEAF_INDEX = 10;

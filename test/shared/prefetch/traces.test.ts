@@ -1,7 +1,7 @@
 /** What queries cost: the pages that SQLite reads, in the order in which it reads them. */
 import { describe, expect, test } from "vitest";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
-import { agedDatabase, freshDatabase } from "../../support/prefetch-databases.ts";
+import { agedDatabase, freshDatabase, lookupDatabase } from "../../support/prefetch-databases.ts";
 import { simulate, type SimulationCost } from "../../support/prefetch-simulation.ts";
 import { tracedDatabase, type TracedDatabase } from "../../support/page-trace.ts";
 
@@ -9,7 +9,7 @@ const SLACK_BYTES = 64 * 1024;
 const FRESH = tracedDatabase(freshDatabase());
 const AGED = tracedDatabase(agedDatabase());
 
-/** What one query costs with the interior pages at hand, as an edge bundle has them. */
+/** What one query costs with the schema and the interior pages at hand, as an edge bundle has them. */
 function cost(database: TracedDatabase, sql: string): SimulationCost {
   const cost = simulate({
     database,
@@ -20,15 +20,15 @@ function cost(database: TracedDatabase, sql: string): SimulationCost {
   return cost;
 }
 
-/** The same with nothing but page 1 at hand. */
+/** The same with nothing at hand but the schema. */
 function coldCost(database: TracedDatabase, sql: string): SimulationCost {
-  return simulate({ database, trace: database.trace(sql), resident: [1] });
+  return simulate({ database, trace: database.trace(sql), resident: database.opening });
 }
 
 function interiorPages(database: TracedDatabase): number[] {
   const pgnos = Array.from({ length: database.pageCount }, (_, index) => index + 1);
   const isInterior = (pgno: number) => asTreePage(pgno, database.page(pgno))?.isInterior === true;
-  return pgnos.filter((pgno) => pgno === 1 || isInterior(pgno));
+  return [...database.opening, ...pgnos.filter(isInterior)];
 }
 
 describe("one row", () => {
@@ -47,6 +47,34 @@ describe("one row", () => {
 function byEmail(limit: number, order = ""): string {
   return `SELECT length(body) FROM items WHERE email > 'k' ORDER BY email ${order} LIMIT ${limit}`;
 }
+
+describe("on a connection whose own cache hides the interior pages", () => {
+  function warmCost(...queries: string[]): SimulationCost {
+    const trace = FRESH.traceWarm(...queries);
+    const used = trace.map((pgno) => asTreePage(pgno, FRESH.page(pgno)));
+    expect(used.filter((page) => page?.isInterior).length).toBe(0);
+    return simulate({ database: FRESH, trace, resident: interiorPages(FRESH) });
+  }
+
+  test("a range waits twice all the same", () => {
+    const range = (from: number): string =>
+      `SELECT sum(length(body)) FROM items WHERE id BETWEEN ${from} AND ${from + 99}`;
+    expect(warmCost(range(12_000), range(12_500)).faults).toBe(2);
+  });
+
+  test("rows through an index are foreseen all the same", () => {
+    // The eight rows of which the second query asks lie below interior pages that the first has read.
+    const rows = (category: number): string =>
+      `SELECT sum(length(body)) FROM items WHERE category = ${category} AND id < 12000`;
+    const { faults, rounds } = warmCost(rows(7), rows(700));
+    expect({ faults, rounds }).toEqual({ faults: 4, rounds: 4 });
+  });
+
+  test("one row is still one page", () => {
+    const row = (id: number): string => `SELECT body FROM items WHERE id = ${id}`;
+    expect(warmCost(row(100), row(200)).requests).toBe(1);
+  });
+});
 
 describe("rows through an index", () => {
   const ofCategory = "SELECT sum(length(body)) FROM items WHERE category = 7";
@@ -87,6 +115,26 @@ describe("rows through an index", () => {
     const byItem = "SELECT count(note) FROM tags WHERE name > 'c' AND item > 5";
     const { fetchedBytes, usedBytes } = cost(FRESH, byItem);
     expect(fetchedBytes).toBeLessThanOrEqual(1.5 * usedBytes);
+  });
+});
+
+describe("forty rows of one key", () => {
+  const sql = "SELECT sum(length(body)) FROM things WHERE kind = 'kind 7'";
+
+  test.each([
+    ["pages of 512 bytes", { pageSize: 512 }],
+    ["pages of 64 KiB", { pageSize: 65_536 }],
+    ["UTF-16, little-endian", { encoding: "UTF-16le" }],
+    ["UTF-16, big-endian", { encoding: "UTF-16be" }],
+    ["negative rowids", { rowid: "-n" }],
+    ["the smallest rowids", { rowid: "-9223372036854775808 + n * 100000" }],
+    ["the largest rowids", { rowid: "9223372036854775807 - n * 100000" }],
+  ])("are foreseen with %s", (_, options) => {
+    const database = tracedDatabase(lookupDatabase(options));
+    const { faults, requests, rounds } = cost(database, sql);
+    // The first row alone shows where the others begin.
+    expect(rounds).toBeLessThanOrEqual(3 + Math.ceil(requests / 6));
+    expect(faults).toBeLessThan(requests / 3);
   });
 });
 

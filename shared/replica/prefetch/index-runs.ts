@@ -2,7 +2,7 @@ import type { PrefetchBudget } from "./budget.ts";
 import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
 import type { KnownTrees } from "./known-trees.ts";
 import { haveSameFirstColumn, haveSameKey, type IndexEntry, indexEntryAt } from "./record.ts";
-import { pageRole, type TreePage } from "./tree-page.ts";
+import type { TreePage } from "./tree-page.ts";
 
 type Direction = 1 | -1;
 
@@ -54,9 +54,8 @@ export class IndexRuns {
     this.#options = options;
   }
 
-  /** Notes that a page was used. */
-  onUse(pgno: number, bytes: Uint8Array): void {
-    if (pageRole(pgno, bytes) !== "index leaf") return;
+  /** Notes that a leaf of an index was used. */
+  onUse(pgno: number): void {
     const run = this.#runs.get(pgno);
     this.#runs.delete(pgno);
     this.#runs.set(pgno, run);
@@ -154,7 +153,10 @@ export class IndexRuns {
     const here = this.#entryAt(leaf, at);
     const isPast = isBegun ? run.isWithinFirstColumn && isOfAnotherFirstColumn : isOfAnotherKey;
     for (const next of this.#ahead(leaf, at, direction).take(ENTRIES_MAX)) {
-      if (typeof next === "number") return yield next;
+      if (typeof next === "number") {
+        yield next;
+        return;
+      }
       if (here !== undefined && isPast && isPast(here, next)) return;
       const missing = this.#options.trees.firstMissing(run.tablePgno, next.rowid) ?? 0;
       if (missing !== 0) yield missing;
@@ -208,7 +210,7 @@ function* takingTurns(
 ): Generator<number, void, undefined> {
   for (let left = [...sequences]; left.length > 0;) {
     const results = left.map((sequence) => sequence.next());
-    for (const { done, value } of results) if (done !== true) yield value!;
+    for (const { done, value } of results) if (done !== true) yield value;
     left = left.filter((_, index) => results[index].done !== true);
   }
 }

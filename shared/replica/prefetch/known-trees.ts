@@ -5,7 +5,6 @@ import {
   asTreePage,
   childAt,
   indexOfChild,
-  pageRole,
   type TreePage,
   type TreePages,
   type TreePlace,
@@ -47,7 +46,10 @@ export class KnownTrees implements TreePages {
   /** Least recently used first. */
   readonly #recent: number[] = [];
   readonly #walk: InteriorWalk;
+  /** Pages that were looked at for the fault that is being answered: none comes or goes until then. */
+  readonly #looked = new Map<number, TreePage | undefined>();
   #faults = 0;
+  #usableBytes: number | undefined;
   readonly schema: SchemaRoots;
 
   constructor(options: KnownTreesOptions) {
@@ -61,18 +63,29 @@ export class KnownTrees implements TreePages {
     this.#faults++;
   }
 
-  /** Notes that a page was used: an interior one is the parent of what is asked for next. */
-  onUse(pgno: number, bytes: Uint8Array): void {
-    if (pageRole(pgno, bytes) === "interior") this.#remember(pgno);
+  /** Notes that a fault is answered: pages may come and go again, and none is held on to. */
+  onAnswer(): void {
+    this.#looked.clear();
+  }
+
+  /** Notes that an interior page was used: it is the parent of what is asked for next. */
+  onUse(pgno: number): void {
+    this.#remember(pgno);
   }
 
   page(pgno: number): TreePage | undefined {
+    if (this.#looked.has(pgno)) return this.#looked.get(pgno);
     const bytes = this.isPage(pgno) ? this.#options.peek(pgno) : undefined;
-    return bytes && asTreePage(pgno, bytes);
+    const page = bytes && asTreePage(pgno, bytes);
+    this.#looked.set(pgno, page);
+    return page;
   }
 
   get usableBytes(): number {
-    return this.#options.pageSize - (this.#options.peek(1)?.[RESERVED_BYTES_OFFSET] ?? 0);
+    const { pageSize, peek } = this.#options;
+    const first = this.#usableBytes === undefined ? peek(1) : undefined;
+    if (first !== undefined) this.#usableBytes = pageSize - first[RESERVED_BYTES_OFFSET];
+    return this.#usableBytes ?? pageSize;
   }
 
   /**
@@ -85,7 +98,8 @@ export class KnownTrees implements TreePages {
       const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
       if (index !== -1) return { parent: parent!, index };
     }
-    const place = this.#faults > 1 ? this.#walk.placeOf(pgno) : undefined;
+    if (this.#faults <= 1 || this.schema.roots.has(pgno)) return undefined;
+    const place = this.#walk.placeOf(pgno);
     if (place !== undefined) this.#remember(place.parent.pgno);
     return place;
   }
@@ -108,8 +122,9 @@ export class KnownTrees implements TreePages {
   firstMissing(rootPgno: number, rowid: number): number | undefined {
     let pgno = rootPgno;
     for (let level = 0; level < LEVELS_MAX && this.isPage(pgno); level++) {
+      if (!this.#options.isAtHand(pgno)) return pgno;
       const page = this.page(pgno);
-      if (page === undefined) return this.#options.isAtHand(pgno) ? 0 : pgno;
+      if (page === undefined) return 0;
       if (page.isIndex) return undefined;
       if (!page.isInterior) return 0;
       pgno = childAt(page, indexByRowid(page, rowid));

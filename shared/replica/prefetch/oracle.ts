@@ -2,6 +2,7 @@ import { PrefetchBudget } from "./budget.ts";
 import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
 import { Scans } from "./scans.ts";
+import { pageRole } from "./tree-page.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
 const SLACK_BYTES = 64 * 1024;
@@ -60,8 +61,9 @@ export class PrefetchOracle {
    */
   onUse(pgno: number, page: Uint8Array): void {
     this.#budget.use(pgno);
-    this.#trees.onUse(pgno, page);
-    this.#indexRuns.onUse(pgno, page);
+    const role = pageRole(pgno, page);
+    if (role === "interior") this.#trees.onUse(pgno);
+    else if (role === "index leaf") this.#indexRuns.onUse(pgno);
   }
 
   /** Notes that a page was fetched or came along with another: its frame's size is known now. */
@@ -84,6 +86,7 @@ export class PrefetchOracle {
     const ahead =
       this.#indexRuns.onFault(pgno) ??
       this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno));
+    this.#trees.onAnswer();
     for (const next of ahead) this.#budget.fetch(next, { asked: false });
     return [pgno, ...ahead];
   }

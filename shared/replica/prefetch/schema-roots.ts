@@ -10,7 +10,7 @@ const READS_MAX = 8;
 /** Where the trees of a database begin, as far as its schema is at hand. It is read when it is first needed. */
 export class SchemaRoots {
   readonly #pages: TreePages;
-  #roots: readonly number[] = [];
+  #roots: ReadonlySet<number> = new Set();
   #tableByIndex: ReadonlyMap<number, number> = new Map();
   #isComplete = false;
   #reads = 0;
@@ -26,7 +26,7 @@ export class SchemaRoots {
   }
 
   /** The pages that tables and indexes begin with. */
-  get roots(): readonly number[] {
+  get roots(): ReadonlySet<number> {
     this.#read();
     return this.#roots;
   }
@@ -43,7 +43,7 @@ export class SchemaRoots {
       const tableRootPgno = kind === "index" ? tables.get(table) : undefined;
       if (tableRootPgno !== undefined) tableByIndex.set(rootPgno, tableRootPgno);
     }
-    this.#roots = rows.map(({ rootPgno }) => rootPgno);
+    this.#roots = new Set(rows.map(({ rootPgno }) => rootPgno));
     this.#tableByIndex = tableByIndex;
   }
 

@@ -48,31 +48,38 @@ function byEmail(limit: number, order = ""): string {
   return `SELECT length(body) FROM items WHERE email > 'k' ORDER BY email ${order} LIMIT ${limit}`;
 }
 
-describe("on a connection whose own cache hides the interior pages", () => {
-  function warmCost(...queries: string[]): SimulationCost {
-    const trace = FRESH.traceWarm(...queries);
-    const used = trace.map((pgno) => asTreePage(pgno, FRESH.page(pgno)));
-    expect(used.filter((page) => page?.isInterior).length).toBe(0);
-    return simulate({ database: FRESH, trace, resident: interiorPages(FRESH) });
-  }
+/** What the last query costs on a connection that has run the others. */
+function warmCost(...queries: string[]): SimulationCost {
+  const trace = FRESH.traceWarm(...queries);
+  const used = trace.map((pgno) => asTreePage(pgno, FRESH.page(pgno)));
+  expect(used.filter((page) => page?.isInterior).length).toBe(0);
+  return simulate({ database: FRESH, trace, resident: interiorPages(FRESH) });
+}
 
+function rangeFrom(id: number): string {
+  return `SELECT sum(length(body)) FROM items WHERE id BETWEEN ${id} AND ${id + 99}`;
+}
+
+function tenOfCategory(category: number): string {
+  return `SELECT sum(length(body)) FROM items WHERE category = ${category} AND id < 12000`;
+}
+
+describe("on a connection whose own cache hides the interior pages", () => {
   test("a range waits twice all the same", () => {
-    const range = (from: number): string =>
-      `SELECT sum(length(body)) FROM items WHERE id BETWEEN ${from} AND ${from + 99}`;
-    expect(warmCost(range(12_000), range(12_500)).faults).toBe(2);
+    expect(warmCost(rangeFrom(12_000), rangeFrom(12_500)).faults).toBe(2);
   });
 
   test("rows through an index are foreseen all the same", () => {
-    // The eight rows of which the second query asks lie below interior pages that the first has read.
-    const rows = (category: number): string =>
-      `SELECT sum(length(body)) FROM items WHERE category = ${category} AND id < 12000`;
-    const { faults, rounds } = warmCost(rows(7), rows(700));
+    const { faults, rounds } = warmCost(tenOfCategory(7), tenOfCategory(700));
     expect({ faults, rounds }).toEqual({ faults: 4, rounds: 4 });
   });
 
   test("one row is still one page", () => {
-    const row = (id: number): string => `SELECT body FROM items WHERE id = ${id}`;
-    expect(warmCost(row(100), row(200)).requests).toBe(1);
+    const { requests } = warmCost(
+      "SELECT body FROM items WHERE id = 100",
+      "SELECT body FROM items WHERE id = 200",
+    );
+    expect(requests).toBe(1);
   });
 });
 
@@ -139,7 +146,7 @@ describe("forty rows of one key", () => {
 });
 
 describe("a range of a hundred rows", () => {
-  const range = "SELECT sum(length(body)) FROM items WHERE id BETWEEN 12000 AND 12099";
+  const range = rangeFrom(12_000);
   const descending =
     "SELECT length(body) FROM items WHERE id BETWEEN 12000 AND 12099 ORDER BY id DESC";
 

@@ -1,8 +1,8 @@
+import { btreePageKind } from "../../sqlite/btree-page.ts";
 import { PrefetchBudget } from "./budget.ts";
 import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
 import { Scans } from "./scans.ts";
-import { pageRole } from "./tree-page.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
 const SLACK_BYTES = 64 * 1024;
@@ -61,9 +61,9 @@ export class PrefetchOracle {
    */
   onUse(pgno: number, page: Uint8Array): void {
     this.#budget.use(pgno);
-    const role = pageRole(pgno, page);
-    if (role === "interior") this.#trees.onUse(pgno);
-    else if (role === "index leaf") this.#indexRuns.onUse(pgno);
+    const kind = btreePageKind(pgno, page);
+    if (kind === "index-interior" || kind === "table-interior") this.#trees.onUse(pgno);
+    else if (kind === "index-leaf") this.#indexRuns.onUse(pgno);
   }
 
   /** Notes that a page was fetched or came along with another: its frame's size is known now. */

@@ -1,3 +1,5 @@
+import { btreeHeaderOffset, btreePageKind } from "../../sqlite/btree-page.ts";
+
 /**
  * A page of a B-tree, read where it lies: nothing is parsed ahead, so looking at one costs next to
  * nothing. The bytes may be anything (an overflow page, a damaged one): what cannot be read is NaN
@@ -31,34 +33,23 @@ export interface TreePlace {
   readonly index: number;
 }
 
-const INTERIOR_INDEX = 2;
-const INTERIOR_TABLE = 5;
-const LEAF_INDEX = 10;
-const LEAF_TABLE = 13;
-
 /** The page as one of a B-tree; undefined where it cannot be one. */
 export function asTreePage(pgno: number, bytes: Uint8Array): TreePage | undefined {
-  const start = treeHeaderOffset(pgno);
-  const kind = bytes[start];
-  const isInterior = kind === INTERIOR_INDEX || kind === INTERIOR_TABLE;
-  if (!isInterior && kind !== LEAF_INDEX && kind !== LEAF_TABLE) return undefined;
+  const kind = btreePageKind(pgno, bytes);
+  if (kind === undefined) return undefined;
+  const isInterior = kind === "index-interior" || kind === "table-interior";
+  const start = btreeHeaderOffset(pgno);
   const cellCount = uint16(bytes, start + 3);
   const pointersOffset = start + (isInterior ? 12 : 8);
   if (!(pointersOffset + 2 * cellCount <= bytes.length)) return undefined;
-  const isIndex = kind === INTERIOR_INDEX || kind === LEAF_INDEX;
+  const isIndex = kind === "index-interior" || kind === "index-leaf";
   return { pgno, bytes, isInterior, isIndex, cellCount, pointersOffset };
-}
-
-/** Says what kind of page this is by one byte of it: cheap enough for each page that is used. */
-export function pageRole(pgno: number, bytes: Uint8Array): "interior" | "index leaf" | undefined {
-  const kind = bytes[treeHeaderOffset(pgno)];
-  if (kind === INTERIOR_INDEX || kind === INTERIOR_TABLE) return "interior";
-  return kind === LEAF_INDEX ? "index leaf" : undefined;
 }
 
 /** Where a cell begins; NaN where there is none. */
 export function cellOffset({ bytes, pointersOffset, cellCount }: TreePage, index: number): number {
-  return index < cellCount ? uint16(bytes, pointersOffset + 2 * index) : Number.NaN;
+  const isCell = index >= 0 && index < cellCount;
+  return isCell ? uint16(bytes, pointersOffset + 2 * index) : Number.NaN;
 }
 
 /** Page number of a child of an interior page, from 0 to `cellCount`; NaN where it cannot be read. */
@@ -73,11 +64,6 @@ export function indexOfChild(page: TreePage, pgno: number): number {
     if (childAt(page, index) === pgno) return index;
   }
   return -1;
-}
-
-/** Page 1 begins with the header of the database. */
-function treeHeaderOffset(pgno: number): number {
-  return pgno === 1 ? 100 : 0;
 }
 
 /** Outside of the bytes, an element is undefined, and arithmetic with it NaN. */

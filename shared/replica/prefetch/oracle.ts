@@ -2,6 +2,7 @@ import { btreePageKind } from "../../sqlite/btree-page.ts";
 import { PrefetchBudget } from "./budget.ts";
 import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
+import { OverflowChains } from "./overflow-chains.ts";
 import { Scans } from "./scans.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
@@ -43,14 +44,17 @@ export class PrefetchOracle {
   readonly #budget: PrefetchBudget;
   readonly #scans: Scans;
   readonly #indexRuns: IndexRuns;
+  readonly #chains: OverflowChains;
 
   constructor(options: PrefetchOracleOptions) {
     const { windowBytesMax = WINDOW_BYTES_MAX } = options;
     const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES });
     const trees = new KnownTrees(options);
-    const parts = { ...options, windowBytesMax, trees, budget };
+    const chains = new OverflowChains(trees);
+    const parts = { ...options, windowBytesMax, trees, chains, budget };
     this.#trees = trees;
     this.#budget = budget;
+    this.#chains = chains;
     this.#scans = new Scans({ ...parts, firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax) });
     this.#indexRuns = new IndexRuns(parts);
   }
@@ -64,6 +68,7 @@ export class PrefetchOracle {
     const kind = btreePageKind(pgno, page);
     if (kind === "index-interior" || kind === "table-interior") this.#trees.onUse(pgno);
     else if (kind === "index-leaf") this.#indexRuns.onUse(pgno);
+    else if (kind === "table-leaf") this.#chains.onUse(pgno);
   }
 
   /** Notes that a page was fetched or came along with another: its frame's size is known now. */

@@ -4,7 +4,7 @@
  *
  * @see https://www.sqlite.org/fileformat2.html#record_format
  */
-import { cellOffset, type TreePage } from "./tree-page.ts";
+import { cellOffset, type TreePage, uint32 } from "./tree-page.ts";
 
 /** One entry of an index; offsets are into the page's bytes. */
 export interface IndexEntry {
@@ -151,6 +151,23 @@ export function schemaRowAt(
 /** Rowid that a cell of a table's interior page ends with: that of the last row below its child. */
 export function lastRowidBelow(page: TreePage, index: number): number {
   return new VarintReader(page.bytes, cellOffset(page, index) + 4).next();
+}
+
+/** Where a row of a table's leaf goes on, and how far; undefined where it does not. */
+export function overflowOf(
+  page: TreePage,
+  index: number,
+  usableBytes: number,
+): { readonly firstPgno: number; readonly pageCount: number } | undefined {
+  if (page.isInterior || page.isIndex) return undefined;
+  const reader = new VarintReader(page.bytes, cellOffset(page, index));
+  const payloadBytes = reader.next();
+  reader.next();
+  const local = localBytes(payloadBytes, usableBytes);
+  if (!(local < payloadBytes)) return undefined;
+  const firstPgno = uint32(page.bytes, reader.offset + local);
+  // Each page of the chain begins with the number of the next.
+  return { firstPgno, pageCount: Math.ceil((payloadBytes - local) / (usableBytes - 4)) };
 }
 
 /** How much of a row of a table lies in its page. */

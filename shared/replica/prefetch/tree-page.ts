@@ -71,6 +71,7 @@ function uint16(bytes: Uint8Array, offset: number): number {
   return bytes[offset] * 0x100 + bytes[offset + 1];
 }
 
-function uint32(bytes: Uint8Array, offset: number): number {
+/** Big-endian; NaN where it cannot be read. */
+export function uint32(bytes: Uint8Array, offset: number): number {
   return uint16(bytes, offset) * 0x1_0000 + uint16(bytes, offset + 2);
 }

@@ -161,6 +161,14 @@ describe("a range of a hundred rows", () => {
   });
 });
 
+test("sizes of frames that are known only when they have come cost a few round trips more", () => {
+  const scan = "SELECT sum(length(body)) FROM items";
+  const known = cost(FRESH, scan);
+  const options = { database: FRESH, trace: FRESH.trace(scan), resident: interiorPages(FRESH) };
+  const unknown = simulate({ ...options, sizesUnknown: true });
+  expect(unknown.rounds).toBeLessThanOrEqual(known.rounds + 3);
+});
+
 describe("a scan", () => {
   const scan = "SELECT sum(length(body)) FROM items";
 
@@ -193,6 +201,36 @@ function lookUp(count: number, key: string): string {
       SELECT i + 1, (x * 1103515245 + 12345) & 2147483647 FROM n WHERE i < ${count})
     SELECT count(body) FROM n CROSS JOIN items ON id = ${key}`;
 }
+
+describe("a row that goes on in other pages", () => {
+  test("says how far it goes on: they are foreseen, and no more", () => {
+    // 180,000 bytes: the leaf, the first page of 44, and two windows that double.
+    const { faults, fetchedBytes, usedBytes } = cost(
+      FRESH,
+      "SELECT substr(data, -1) FROM files WHERE id = 12",
+    );
+    expect({ faults, wasted: fetchedBytes - usedBytes }).toEqual({ faults: 4, wasted: 0 });
+  });
+
+  test("of which only the beginning is asked for costs no more than that", () => {
+    const { requests } = cost(FRESH, "SELECT id FROM files WHERE id = 12");
+    expect(requests).toBe(1);
+  });
+});
+
+describe("a scan that is interrupted", () => {
+  test("by single rows of the same table goes on with its window", () => {
+    const trace = FRESH.trace("SELECT sum(length(body)) FROM items WHERE id < 8000");
+    const lookups = FRESH.trace(lookUp(40, "12000 + (x >> 8) % 12000"));
+    const mixed = trace.flatMap((pgno, n) =>
+      n % 20 === 0 ? [pgno, ...lookups.splice(0, 3)] : pgno,
+    );
+    const resident = interiorPages(FRESH);
+    const alone = simulate({ database: FRESH, trace, resident });
+    const { faults } = simulate({ database: FRESH, trace: mixed, resident });
+    expect(faults).toBeLessThanOrEqual(alone.faults + 40 + 2);
+  });
+});
 
 describe("rows by their keys", () => {
   test("in no order fetch little in vain", () => {

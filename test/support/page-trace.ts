@@ -8,6 +8,8 @@ export interface TracedDatabase {
   readonly pageSize: number;
   readonly pageCount: number;
   page(pgno: number): Uint8Array;
+  /** The pages that a new connection reads: page 1 and the schema. */
+  readonly opening: readonly number[];
   /** Runs a query on a new connection, which has read the schema and nothing else. */
   trace(sql: string): number[];
   /** Runs queries one after the other on one connection; the pages of the last one that its cache lacks. */
@@ -17,7 +19,8 @@ export interface TracedDatabase {
 const { Database: SqlJsDatabase } = await initSqlJs();
 
 export function tracedDatabase(bytes: Uint8Array): TracedDatabase {
-  const pageSize = new DataView(bytes.buffer, bytes.byteOffset).getUint16(16) % 65_535 || 65_536;
+  const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint16(16);
+  const pageSize = stored === 1 ? 65_536 : stored;
   const read: number[] = [];
   function traceLast(queries: readonly string[]): number[] {
     const database: Database = new SqlJsDatabase(watchedFile(bytes, pageSize, read));
@@ -34,6 +37,7 @@ export function tracedDatabase(bytes: Uint8Array): TracedDatabase {
   return {
     pageSize,
     pageCount: bytes.length / pageSize,
+    opening: [...new Set(traceLast([]))],
     page: (pgno) => bytes.subarray((pgno - 1) * pageSize, pgno * pageSize),
     trace: (sql) => traceLast([sql]),
     traceWarm: (...sql) => traceLast(sql),

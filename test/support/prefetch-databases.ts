@@ -67,12 +67,40 @@ export function agedDatabase({ rows = 24_000 } = {}): Uint8Array {
   });
 }
 
-function makeDatabase(fill: (database: DatabaseSync) => void): Uint8Array {
+export interface LookupDatabaseOptions {
+  readonly pageSize?: number;
+  readonly encoding?: string;
+  /** Rowid of the n-th row, as SQL of `n`. */
+  readonly rowid?: string;
+}
+
+/** A table of 4,000 rows of which each forty, far apart, have one `kind`; `other` tables are there, too. */
+export function lookupDatabase(options: LookupDatabaseOptions = {}): Uint8Array {
+  const { pageSize = 4096, encoding = "UTF-8", rowid = "n" } = options;
+  return makeDatabase((database) => {
+    for (let other = 0; other < 40; other++) {
+      database.exec(
+        `CREATE TABLE "other ${other}" (a, b); CREATE INDEX "b ${other}" ON "other ${other}" (b)`,
+      );
+    }
+    database.exec(`
+      CREATE TABLE things (id INTEGER PRIMARY KEY, kind, body TEXT);
+      WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4000)
+      INSERT INTO things SELECT ${rowid}, 'kind ' || (n % 100), hex(randomblob(${pageSize / 8})) FROM numbers;
+      CREATE INDEX things_kind ON things (kind);
+    `);
+  }, `PRAGMA page_size = ${pageSize}; PRAGMA encoding = '${encoding}'`);
+}
+
+function makeDatabase(
+  fill: (database: DatabaseSync) => void,
+  pragmas = "PRAGMA page_size = 4096",
+): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), "eddy-prefetch-"));
   try {
     const path = join(folder, "database.db");
     const database = new DatabaseSync(path);
-    database.exec(`PRAGMA journal_mode = OFF; ${SCHEMA} BEGIN`);
+    database.exec(`${pragmas}; PRAGMA journal_mode = OFF; ${SCHEMA} BEGIN`);
     fill(database);
     database.exec("COMMIT");
     database.close();

@@ -96,17 +96,15 @@ export class FetchWindow {
    */
   #gap(pgno: number, step: 1 | -1): Gap | undefined {
     const { budget, isAtHand } = this.#options;
-    const pgnos: number[] = [];
-    let bytes = 0;
-    let atHandBytes = 0;
-    for (let next = pgno + step; !this.#pages.has(next); next += step) {
-      if (pgnos.length === BETWEEN_PAGES_MAX) return undefined;
-      // The window's page comes first, as it is needed first.
-      pgnos.unshift(next);
-      const cost = budget.costOf(next);
-      bytes += cost;
-      if (isAtHand(next)) atHandBytes += cost;
+    let distance = 1;
+    while (!this.#pages.has(pgno + step * distance)) {
+      if (distance++ > BETWEEN_PAGES_MAX) return undefined;
     }
-    return atHandBytes <= GAP_BYTES_MAX ? { pgnos, bytes } : undefined;
+    // The window's page comes first, as it is needed first.
+    const pgnos = Array.from({ length: distance - 1 }, (_, i) => pgno + step * (distance - 1 - i));
+    const bytesOf = (some: readonly number[]): number =>
+      some.reduce((sum, between) => sum + budget.costOf(between), 0);
+    if (bytesOf(pgnos.filter(isAtHand)) > GAP_BYTES_MAX) return undefined;
+    return { pgnos, bytes: bytesOf(pgnos) };
   }
 }

@@ -2,8 +2,7 @@ import type { PrefetchBudget } from "./budget.ts";
 import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
 import type { KnownTrees } from "./known-trees.ts";
 import { haveSameFirstColumn, haveSameKey, type IndexEntry, indexEntryAt } from "./record.ts";
-import type { SchemaRoots } from "./schema-roots.ts";
-import { pageRole, type TreePage } from "./tree-page.ts";
+import type { TreePage } from "./tree-page.ts";
 
 type Direction = 1 | -1;
 
@@ -26,13 +25,14 @@ interface Run {
 const LEAVES_MAX = 4;
 /** Entries of one leaf, as far as it is not made to keep us busy. */
 const ENTRIES_MAX = 4_096;
+/** Entries that a fault may be for, of which each is looked ahead from. */
+const PLACES_MAX = 4;
 
 /** A run of which nothing is known. */
 const NOT_BEGUN = { direction: 0, windows: 0, isWithinFirstColumn: true } as const;
 
 export interface IndexRunsOptions {
   readonly trees: KnownTrees;
-  readonly schema: SchemaRoots;
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
   readonly windowBytesMax: number;
@@ -54,9 +54,8 @@ export class IndexRuns {
     this.#options = options;
   }
 
-  /** Notes that a page was used. */
-  onUse(pgno: number, bytes: Uint8Array): void {
-    if (pageRole(pgno, bytes) !== "index leaf") return;
+  /** Notes that a leaf of an index was used. */
+  onUse(pgno: number): void {
     const run = this.#runs.get(pgno);
     this.#runs.delete(pgno);
     this.#runs.set(pgno, run);
@@ -98,9 +97,9 @@ export class IndexRuns {
 
   /** Begins a run where the one before it in the same index ended, if there was one. */
   #begin(leafPgno: number): Run | undefined {
-    const { trees, schema } = this.#options;
+    const { trees } = this.#options;
     const indexPgno = trees.topOf(leafPgno);
-    const tablePgno = schema.tableOf(indexPgno);
+    const tablePgno = trees.schema.tableOf(indexPgno);
     if (tablePgno === undefined) return undefined;
     const before = [...this.#runs.values()].findLast(
       (run) => run?.indexPgno === indexPgno && run.windows > 0,
@@ -129,22 +128,39 @@ export class IndexRuns {
   }
 
   #collect(run: Run, leaf: TreePage, pgno: number): number[] {
-    const { trees, budget, isAtHand, windowBytesMax: bytesMax } = this.#options;
+    const { budget, isAtHand, windowBytesMax: bytesMax } = this.#options;
     const isBegun = run.windows > 0;
     const direction = isBegun ? run.direction : this.#directionOfSameKey(run, leaf);
     if (direction === 0) return [];
-    const edge = direction === 1 ? Math.max(...run.at) : Math.min(...run.at);
-    const here = this.#entryAt(leaf, edge);
-    const isPast = isBegun ? run.isWithinFirstColumn && isOfAnotherFirstColumn : isOfAnotherKey;
     const requestsMax = requestsOfWindow(run.windows);
     const found = new FetchWindow({ asked: pgno, budget, isAtHand, bytesMax, requestsMax });
-    for (const next of this.#ahead(leaf, edge, direction).take(ENTRIES_MAX)) {
-      const isLeaf = typeof next === "number";
-      if (!isLeaf && here !== undefined && isPast && isPast(here, next)) break;
-      const missing = isLeaf ? next : (trees.firstMissing(run.tablePgno, next.rowid) ?? 0);
-      if (missing !== 0 && !found.has(missing) && !found.add(missing)) break;
+    // Where the fault may be for several entries, each may be the one.
+    const walks = run.at
+      .slice(0, PLACES_MAX)
+      .map((at) => this.#missingAhead(run, leaf, { at, direction, isBegun }));
+    for (const missing of takingTurns(walks)) {
+      if (!found.has(missing) && !found.add(missing)) break;
     }
     return found.pages;
+  }
+
+  /** The pages not at hand on the way to the rows behind or before an entry, as far as the run may go. */
+  *#missingAhead(
+    run: Run,
+    leaf: TreePage,
+    { at, direction, isBegun }: { at: number; direction: Direction; isBegun: boolean },
+  ): Generator<number, void, undefined> {
+    const here = this.#entryAt(leaf, at);
+    const isPast = isBegun ? run.isWithinFirstColumn && isOfAnotherFirstColumn : isOfAnotherKey;
+    for (const next of this.#ahead(leaf, at, direction).take(ENTRIES_MAX)) {
+      if (typeof next === "number") {
+        yield next;
+        return;
+      }
+      if (here !== undefined && isPast && isPast(here, next)) return;
+      const missing = this.#options.trees.firstMissing(run.tablePgno, next.rowid) ?? 0;
+      if (missing !== 0) yield missing;
+    }
   }
 
   /** Which way the entries of one key go on from the only one that a first fault may be for; 0 where neither. */
@@ -185,6 +201,17 @@ export class IndexRuns {
 
   #entryAt(leaf: TreePage, index: number): IndexEntry | undefined {
     return indexEntryAt(leaf, index, this.#options.trees.usableBytes);
+  }
+}
+
+/** What some sequences give, one of each in turn. */
+function* takingTurns(
+  sequences: readonly Generator<number, void, undefined>[],
+): Generator<number, void, undefined> {
+  for (let left = [...sequences]; left.length > 0;) {
+    const results = left.map((sequence) => sequence.next());
+    for (const { done, value } of results) if (done !== true) yield value;
+    left = left.filter((_, index) => results[index].done !== true);
   }
 }
 

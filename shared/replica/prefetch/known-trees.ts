@@ -1,5 +1,14 @@
+import { InteriorWalk } from "./interior-walk.ts";
 import { lastRowidBelow } from "./record.ts";
-import { asTreePage, childAt, indexOfChild, pageRole, type TreePage } from "./tree-page.ts";
+import { SchemaRoots } from "./schema-roots.ts";
+import {
+  asTreePage,
+  childAt,
+  indexOfChild,
+  type TreePage,
+  type TreePages,
+  type TreePlace,
+} from "./tree-page.ts";
 
 /** Interior pages that are remembered, and asked first for a child. */
 const RECENT_MAX = 64;
@@ -8,13 +17,6 @@ const LEVELS_MAX = 20;
 
 /** Where page 1 says how much of each page is not SQLite's. */
 const RESERVED_BYTES_OFFSET = 20;
-
-/** One place in an interior page. */
-export interface TreePlace {
-  readonly parent: TreePage;
-  /** Of the child, from 0 to the page's `cellCount`. */
-  readonly index: number;
-}
 
 /** A page that lies ahead in the order of its tree. */
 export interface PageAhead {
@@ -39,39 +41,67 @@ export interface KnownTreesOptions {
  * What the pages at hand say of the trees of a database. Only page numbers are kept: of each page the
  * bytes are asked for anew, so memory stays what the cache is given.
  */
-export class KnownTrees {
+export class KnownTrees implements TreePages {
   readonly #options: KnownTreesOptions;
   /** Least recently used first. */
   readonly #recent: number[] = [];
+  readonly #walk: InteriorWalk;
+  /** Pages that were looked at for the fault that is being answered: none comes or goes until then. */
+  readonly #looked = new Map<number, TreePage | undefined>();
+  #faults = 0;
+  #usableBytes: number | undefined;
+  readonly schema: SchemaRoots;
 
   constructor(options: KnownTreesOptions) {
     this.#options = options;
+    this.schema = new SchemaRoots(this);
+    this.#walk = new InteriorWalk(this, () => this.schema.roots);
   }
 
-  /** Notes that a page was used: an interior one is the parent of what is asked for next. */
-  onUse(pgno: number, bytes: Uint8Array): void {
-    if (pageRole(pgno, bytes) === "interior") this.#remember(pgno);
+  /** Notes that a page was asked for which is not at hand. */
+  onFault(): void {
+    this.#faults++;
   }
 
-  /** The page where it is at hand and one of a B-tree. */
+  /** Notes that a fault is answered: pages may come and go again, and none is held on to. */
+  onAnswer(): void {
+    this.#looked.clear();
+  }
+
+  /** Notes that an interior page was used: it is the parent of what is asked for next. */
+  onUse(pgno: number): void {
+    this.#remember(pgno);
+  }
+
   page(pgno: number): TreePage | undefined {
+    if (this.#looked.has(pgno)) return this.#looked.get(pgno);
     const bytes = this.isPage(pgno) ? this.#options.peek(pgno) : undefined;
-    return bytes && asTreePage(pgno, bytes);
+    const page = bytes && asTreePage(pgno, bytes);
+    this.#looked.set(pgno, page);
+    return page;
   }
 
-  /** Bytes of each page that SQLite uses; the others are left to extensions. */
   get usableBytes(): number {
-    return this.#options.pageSize - (this.#options.peek(1)?.[RESERVED_BYTES_OFFSET] ?? 0);
+    const { pageSize, peek } = this.#options;
+    const first = this.#usableBytes === undefined ? peek(1) : undefined;
+    if (first !== undefined) this.#usableBytes = pageSize - first[RESERVED_BYTES_OFFSET];
+    return this.#usableBytes ?? pageSize;
   }
 
-  /** Where a page hangs; undefined where no parent of it is known. */
+  /**
+   * Where a page hangs; undefined where no parent of it is known. From a query's second fault on, also
+   * parents that nobody has used are looked for: a single row can do without.
+   */
   placeOf(pgno: number): TreePlace | undefined {
     for (let at = this.#recent.length - 1; at >= 0; at--) {
       const parent = this.page(this.#recent[at]);
       const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
       if (index !== -1) return { parent: parent!, index };
     }
-    return undefined;
+    if (this.#faults <= 1 || this.schema.roots.has(pgno)) return undefined;
+    const place = this.#walk.placeOf(pgno);
+    if (place !== undefined) this.#remember(place.parent.pgno);
+    return place;
   }
 
   /** The page that a tree begins with, as far as the pages above this one are known. */
@@ -92,8 +122,9 @@ export class KnownTrees {
   firstMissing(rootPgno: number, rowid: number): number | undefined {
     let pgno = rootPgno;
     for (let level = 0; level < LEVELS_MAX && this.isPage(pgno); level++) {
+      if (!this.#options.isAtHand(pgno)) return pgno;
       const page = this.page(pgno);
-      if (page === undefined) return this.#options.isAtHand(pgno) ? 0 : pgno;
+      if (page === undefined) return 0;
       if (page.isIndex) return undefined;
       if (!page.isInterior) return 0;
       pgno = childAt(page, indexByRowid(page, rowid));

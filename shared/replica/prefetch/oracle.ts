@@ -1,8 +1,9 @@
+import { btreePageKind } from "../../sqlite/btree-page.ts";
 import { PrefetchBudget } from "./budget.ts";
 import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
+import { OverflowChains } from "./overflow-chains.ts";
 import { Scans } from "./scans.ts";
-import { SchemaRoots } from "./schema-roots.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
 const SLACK_BYTES = 64 * 1024;
@@ -43,15 +44,17 @@ export class PrefetchOracle {
   readonly #budget: PrefetchBudget;
   readonly #scans: Scans;
   readonly #indexRuns: IndexRuns;
+  readonly #chains: OverflowChains;
 
   constructor(options: PrefetchOracleOptions) {
     const { windowBytesMax = WINDOW_BYTES_MAX } = options;
     const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES });
     const trees = new KnownTrees(options);
-    const schema = new SchemaRoots(trees);
-    const parts = { ...options, windowBytesMax, trees, budget, schema };
+    const chains = new OverflowChains(trees);
+    const parts = { ...options, windowBytesMax, trees, chains, budget };
     this.#trees = trees;
     this.#budget = budget;
+    this.#chains = chains;
     this.#scans = new Scans({ ...parts, firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax) });
     this.#indexRuns = new IndexRuns(parts);
   }
@@ -62,8 +65,10 @@ export class PrefetchOracle {
    */
   onUse(pgno: number, page: Uint8Array): void {
     this.#budget.use(pgno);
-    this.#trees.onUse(pgno, page);
-    this.#indexRuns.onUse(pgno, page);
+    const kind = btreePageKind(pgno, page);
+    if (kind === "index-interior" || kind === "table-interior") this.#trees.onUse(pgno);
+    else if (kind === "index-leaf") this.#indexRuns.onUse(pgno);
+    else if (kind === "table-leaf") this.#chains.onUse(pgno);
   }
 
   /** Notes that a page was fetched or came along with another: its frame's size is known now. */
@@ -82,9 +87,11 @@ export class PrefetchOracle {
    */
   onFault(pgno: number): [number, ...number[]] {
     this.#budget.fetch(pgno, { asked: true });
+    this.#trees.onFault();
     const ahead =
       this.#indexRuns.onFault(pgno) ??
       this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno));
+    this.#trees.onAnswer();
     for (const next of ahead) this.#budget.fetch(next, { asked: false });
     return [pgno, ...ahead];
   }

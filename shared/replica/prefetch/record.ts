@@ -4,7 +4,7 @@
  *
  * @see https://www.sqlite.org/fileformat2.html#record_format
  */
-import { cellOffset, type TreePage } from "./tree-page.ts";
+import { cellOffset, type TreePage, uint32 } from "./tree-page.ts";
 
 /** One entry of an index; offsets are into the page's bytes. */
 export interface IndexEntry {
@@ -48,15 +48,21 @@ class VarintReader {
 
   /** As SQLite has it: big-endian, the ninth byte whole, and signed. Rounded beyond 2^53. */
   next(): number {
+    const start = this.offset;
     let value = 0;
     for (let index = 0; index < 8; index++) {
       const byte = this.#bytes[this.offset++];
+      if (byte === undefined) return Number.NaN;
       value = value * 0x80 + (byte & 0x7f);
       if (byte < 0x80) return value;
-      if (byte === undefined) return Number.NaN;
     }
-    value = value * 0x100 + this.#bytes[this.offset++];
-    return value >= 2 ** 63 ? value - 2 ** 64 : value;
+    // By halves of 32 bits: as one number a small negative one would be rounded away.
+    const seven = [...this.#bytes.subarray(start, start + 8)].map((byte) => byte & 0x7f);
+    const [b0, b1, b2, b3, b4, b5, b6, b7] = seven;
+    const high = (b0 << 25) | (b1 << 18) | (b2 << 11) | (b3 << 4) | (b4 >> 3);
+    const low = ((b4 << 29) | (b5 << 22) | (b6 << 15) | (b7 << 8) | this.#bytes[this.offset]) >>> 0;
+    this.offset++;
+    return high * 2 ** 32 + low;
   }
 }
 
@@ -145,6 +151,23 @@ export function schemaRowAt(
 /** Rowid that a cell of a table's interior page ends with: that of the last row below its child. */
 export function lastRowidBelow(page: TreePage, index: number): number {
   return new VarintReader(page.bytes, cellOffset(page, index) + 4).next();
+}
+
+/** Where a row of a table's leaf goes on, and how far; undefined where it does not. */
+export function overflowOf(
+  page: TreePage,
+  index: number,
+  usableBytes: number,
+): { readonly firstPgno: number; readonly pageCount: number } | undefined {
+  if (page.isInterior || page.isIndex) return undefined;
+  const reader = new VarintReader(page.bytes, cellOffset(page, index));
+  const payloadBytes = reader.next();
+  reader.next();
+  const local = localBytes(payloadBytes, usableBytes);
+  if (!(local < payloadBytes)) return undefined;
+  const firstPgno = uint32(page.bytes, reader.offset + local);
+  // Each page of the chain begins with the number of the next.
+  return { firstPgno, pageCount: Math.ceil((payloadBytes - local) / (usableBytes - 4)) };
 }
 
 /** How much of a row of a table lies in its page. */

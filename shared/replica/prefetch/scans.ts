@@ -1,6 +1,8 @@
 import type { PrefetchBudget } from "./budget.ts";
 import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
-import type { KnownTrees, PageAhead, TreePlace } from "./known-trees.ts";
+import type { KnownTrees, PageAhead } from "./known-trees.ts";
+import type { OverflowChains } from "./overflow-chains.ts";
+import type { TreePlace } from "./tree-page.ts";
 
 type Direction = 1 | -1;
 
@@ -17,6 +19,8 @@ interface Head {
   readonly windowBytes: number;
   /** Windows that the scan has had. */
   readonly windows: number;
+  /** The last page of a row that is read, where there is one. */
+  readonly endPgno: number | undefined;
 }
 
 /** How much may be fetched for one fault. */
@@ -38,6 +42,7 @@ const SKIP_MAX = 64;
 const LOOK_MAX = 8_192;
 export interface ScansOptions {
   readonly trees: KnownTrees;
+  readonly chains: OverflowChains;
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
   /** Window of a scan whose second page was asked for right after its first, in bytes. */
@@ -59,6 +64,7 @@ export class Scans {
   readonly #heads = new Map<number, Head>();
   /** What was last asked for under a parent, by the parent. */
   readonly #lastUnder = new Map<number, number>();
+  #lastAsked = 0;
 
   constructor(options: ScansOptions) {
     this.#options = options;
@@ -74,18 +80,26 @@ export class Scans {
     const { trees } = this.#options;
     const place = trees.placeOf(pgno);
     const head = this.#takeHead(pgno, place);
-    const window = head && this.#nextWindow(head, pgno, isGuided(trees.topOf(pgno)));
-    const direction = head?.direction;
-    const found = window && this.#collect(pgno, { place, direction: direction || 1, window });
+    const endPgno = head === undefined ? this.#rowEnd(pgno, place) : head.endPgno;
+    const isTree = place !== undefined && !isGuided(trees.topOf(pgno));
+    const window = head && this.#nextWindow(head, pgno, isTree || endPgno !== undefined);
+    const found = window && this.#collect(pgno, { place, ...head, window });
     this.#keepHead({
       asked: pgno,
       last: found?.last ?? pgno,
       parentPgno: place?.parent.pgno ?? 0,
-      direction: direction ?? 0,
+      direction: head?.direction ?? 0,
       windowBytes: window?.bytesMax ?? 0,
       windows: head === undefined ? 0 : head.windows + 1,
+      endPgno,
     });
     return found?.pages ?? [];
+  }
+
+  /** Where the row ends that goes on with this page. */
+  #rowEnd(pgno: number, place: TreePlace | undefined): number | undefined {
+    const length = place === undefined ? this.#options.chains.lengthFrom(pgno) : undefined;
+    return length && pgno + length - 1;
   }
 
   /** Takes out the scan that a fault continues, with the direction that it has then. */
@@ -113,11 +127,11 @@ export class Scans {
     return undefined;
   }
 
-  #nextWindow(head: Head, pgno: number, isGuided: boolean): Window {
+  #nextWindow(head: Head, pgno: number, isSure: boolean): Window {
     const { asked, parentPgno, windowBytes, windows } = head;
     const { budget, firstWindowBytes, windowBytesMax } = this.#options;
-    const isInARow = !isGuided && parentPgno !== 0 && this.#lastUnder.get(parentPgno) === asked;
-    const least = isInARow ? firstWindowBytes : 2 * budget.costOf(pgno);
+    const isLast = asked === this.#lastAsked || asked === this.#lastUnder.get(parentPgno);
+    const least = isSure && isLast ? firstWindowBytes : 2 * budget.costOf(pgno);
     return {
       bytesMax: Math.min(Math.max(least, 2 * windowBytes), windowBytesMax),
       requestsMax: requestsOfWindow(windows + 1),
@@ -131,7 +145,12 @@ export class Scans {
       place,
       direction,
       window,
-    }: { place: TreePlace | undefined; direction: Direction; window: Window },
+      endPgno = Infinity,
+    }: Pick<Head, "endPgno"> & {
+      place: TreePlace | undefined;
+      direction: Direction;
+      window: Window;
+    },
   ): { pages: number[]; last: number } {
     const { budget, isAtHand } = this.#options;
     const found = new FetchWindow({ asked: pgno, budget, isAtHand, ...window });
@@ -141,7 +160,8 @@ export class Scans {
     // What lies below interior pages that are not at hand, by what their siblings have: the next window's.
     let hiddenBytes = 0;
     for (const { pgno: next, level, siblings } of this.#ahead(pgno, place, direction)) {
-      if (++looked > LOOK_MAX || found.bytes + hiddenBytes >= 2 * window.bytesMax) break;
+      if (next > endPgno || ++looked > LOOK_MAX || found.bytes + hiddenBytes >= 2 * window.bytesMax)
+        break;
       if (level === 0 && hiddenBytes > 0) continue;
       if (!isAtHand(next) && !found.has(next)) {
         if (!found.add(next)) break;
@@ -158,6 +178,7 @@ export class Scans {
   }
 
   #keepHead(head: Head): void {
+    this.#lastAsked = head.asked;
     this.#heads.delete(head.last);
     this.#heads.set(head.last, head);
     dropOldest(this.#heads, ({ direction }) => direction !== 0, SCANS_MAX);

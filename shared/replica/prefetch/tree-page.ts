@@ -1,3 +1,5 @@
+import { btreeHeaderOffset, btreePageKind } from "../../sqlite/btree-page.ts";
+
 /**
  * A page of a B-tree, read where it lies: nothing is parsed ahead, so looking at one costs next to
  * nothing. The bytes may be anything (an overflow page, a damaged one): what cannot be read is NaN
@@ -16,34 +18,38 @@ export interface TreePage {
   readonly pointersOffset: number;
 }
 
-const INTERIOR_INDEX = 2;
-const INTERIOR_TABLE = 5;
-const LEAF_INDEX = 10;
-const LEAF_TABLE = 13;
+/** The pages of a database that are at hand. */
+export interface TreePages {
+  /** Bytes of each page that SQLite uses; the others are left to extensions. */
+  readonly usableBytes: number;
+  /** The page where it is at hand and one of a B-tree. */
+  page(pgno: number): TreePage | undefined;
+}
+
+/** One place in an interior page. */
+export interface TreePlace {
+  readonly parent: TreePage;
+  /** Of the child, from 0 to the page's `cellCount`. */
+  readonly index: number;
+}
 
 /** The page as one of a B-tree; undefined where it cannot be one. */
 export function asTreePage(pgno: number, bytes: Uint8Array): TreePage | undefined {
-  const start = treeHeaderOffset(pgno);
-  const kind = bytes[start];
-  const isInterior = kind === INTERIOR_INDEX || kind === INTERIOR_TABLE;
-  if (!isInterior && kind !== LEAF_INDEX && kind !== LEAF_TABLE) return undefined;
+  const kind = btreePageKind(pgno, bytes);
+  if (kind === undefined) return undefined;
+  const isInterior = kind === "index-interior" || kind === "table-interior";
+  const start = btreeHeaderOffset(pgno);
   const cellCount = uint16(bytes, start + 3);
   const pointersOffset = start + (isInterior ? 12 : 8);
   if (!(pointersOffset + 2 * cellCount <= bytes.length)) return undefined;
-  const isIndex = kind === INTERIOR_INDEX || kind === LEAF_INDEX;
+  const isIndex = kind === "index-interior" || kind === "index-leaf";
   return { pgno, bytes, isInterior, isIndex, cellCount, pointersOffset };
-}
-
-/** Says what kind of page this is by one byte of it: cheap enough for each page that is used. */
-export function pageRole(pgno: number, bytes: Uint8Array): "interior" | "index leaf" | undefined {
-  const kind = bytes[treeHeaderOffset(pgno)];
-  if (kind === INTERIOR_INDEX || kind === INTERIOR_TABLE) return "interior";
-  return kind === LEAF_INDEX ? "index leaf" : undefined;
 }
 
 /** Where a cell begins; NaN where there is none. */
 export function cellOffset({ bytes, pointersOffset, cellCount }: TreePage, index: number): number {
-  return index < cellCount ? uint16(bytes, pointersOffset + 2 * index) : Number.NaN;
+  const isCell = index >= 0 && index < cellCount;
+  return isCell ? uint16(bytes, pointersOffset + 2 * index) : Number.NaN;
 }
 
 /** Page number of a child of an interior page, from 0 to `cellCount`; NaN where it cannot be read. */
@@ -60,16 +66,12 @@ export function indexOfChild(page: TreePage, pgno: number): number {
   return -1;
 }
 
-/** Page 1 begins with the header of the database. */
-function treeHeaderOffset(pgno: number): number {
-  return pgno === 1 ? 100 : 0;
-}
-
 /** Outside of the bytes, an element is undefined, and arithmetic with it NaN. */
 function uint16(bytes: Uint8Array, offset: number): number {
   return bytes[offset] * 0x100 + bytes[offset + 1];
 }
 
-function uint32(bytes: Uint8Array, offset: number): number {
+/** Big-endian; NaN where it cannot be read. */
+export function uint32(bytes: Uint8Array, offset: number): number {
   return uint16(bytes, offset) * 0x1_0000 + uint16(bytes, offset + 2);
 }

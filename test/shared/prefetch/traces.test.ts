@@ -1,7 +1,7 @@
 /** What queries cost: the pages that SQLite reads, in the order in which it reads them. */
 import { describe, expect, test } from "vitest";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
-import { agedDatabase, freshDatabase } from "../../support/prefetch-databases.ts";
+import { agedDatabase, freshDatabase, lookupDatabase } from "../../support/prefetch-databases.ts";
 import { simulate, type SimulationCost } from "../../support/prefetch-simulation.ts";
 import { tracedDatabase, type TracedDatabase } from "../../support/page-trace.ts";
 
@@ -9,7 +9,7 @@ const SLACK_BYTES = 64 * 1024;
 const FRESH = tracedDatabase(freshDatabase());
 const AGED = tracedDatabase(agedDatabase());
 
-/** What one query costs with the interior pages at hand, as an edge bundle has them. */
+/** What one query costs with the schema and the interior pages at hand, as an edge bundle has them. */
 function cost(database: TracedDatabase, sql: string): SimulationCost {
   const cost = simulate({
     database,
@@ -20,15 +20,15 @@ function cost(database: TracedDatabase, sql: string): SimulationCost {
   return cost;
 }
 
-/** The same with nothing but page 1 at hand. */
+/** The same with nothing at hand but the schema. */
 function coldCost(database: TracedDatabase, sql: string): SimulationCost {
-  return simulate({ database, trace: database.trace(sql), resident: [1] });
+  return simulate({ database, trace: database.trace(sql), resident: database.opening });
 }
 
 function interiorPages(database: TracedDatabase): number[] {
   const pgnos = Array.from({ length: database.pageCount }, (_, index) => index + 1);
   const isInterior = (pgno: number) => asTreePage(pgno, database.page(pgno))?.isInterior === true;
-  return pgnos.filter((pgno) => pgno === 1 || isInterior(pgno));
+  return [...database.opening, ...pgnos.filter(isInterior)];
 }
 
 describe("one row", () => {
@@ -47,6 +47,41 @@ describe("one row", () => {
 function byEmail(limit: number, order = ""): string {
   return `SELECT length(body) FROM items WHERE email > 'k' ORDER BY email ${order} LIMIT ${limit}`;
 }
+
+/** What the last query costs on a connection that has run the others. */
+function warmCost(...queries: string[]): SimulationCost {
+  const trace = FRESH.traceWarm(...queries);
+  const used = trace.map((pgno) => asTreePage(pgno, FRESH.page(pgno)));
+  expect(used.filter((page) => page?.isInterior).length).toBe(0);
+  return simulate({ database: FRESH, trace, resident: interiorPages(FRESH) });
+}
+
+function rangeFrom(id: number): string {
+  return `SELECT sum(length(body)) FROM items WHERE id BETWEEN ${id} AND ${id + 99}`;
+}
+
+function tenOfCategory(category: number): string {
+  return `SELECT sum(length(body)) FROM items WHERE category = ${category} AND id < 12000`;
+}
+
+describe("on a connection whose own cache hides the interior pages", () => {
+  test("a range waits twice all the same", () => {
+    expect(warmCost(rangeFrom(12_000), rangeFrom(12_500)).faults).toBe(2);
+  });
+
+  test("rows through an index are foreseen all the same", () => {
+    const { faults, rounds } = warmCost(tenOfCategory(7), tenOfCategory(700));
+    expect({ faults, rounds }).toEqual({ faults: 4, rounds: 4 });
+  });
+
+  test("one row is still one page", () => {
+    const { requests } = warmCost(
+      "SELECT body FROM items WHERE id = 100",
+      "SELECT body FROM items WHERE id = 200",
+    );
+    expect(requests).toBe(1);
+  });
+});
 
 describe("rows through an index", () => {
   const ofCategory = "SELECT sum(length(body)) FROM items WHERE category = 7";
@@ -90,8 +125,28 @@ describe("rows through an index", () => {
   });
 });
 
+describe("forty rows of one key", () => {
+  const sql = "SELECT sum(length(body)) FROM things WHERE kind = 'kind 7'";
+
+  test.each([
+    ["pages of 512 bytes", { pageSize: 512 }],
+    ["pages of 64 KiB", { pageSize: 65_536 }],
+    ["UTF-16, little-endian", { encoding: "UTF-16le" }],
+    ["UTF-16, big-endian", { encoding: "UTF-16be" }],
+    ["negative rowids", { rowid: "-n" }],
+    ["the smallest rowids", { rowid: "-9223372036854775808 + n * 100000" }],
+    ["the largest rowids", { rowid: "9223372036854775807 - n * 100000" }],
+  ])("are foreseen with %s", (_, options) => {
+    const database = tracedDatabase(lookupDatabase(options));
+    const { faults, requests, rounds } = cost(database, sql);
+    // The first row alone shows where the others begin.
+    expect(rounds).toBeLessThanOrEqual(3 + Math.ceil(requests / 6));
+    expect(faults).toBeLessThan(requests / 3);
+  });
+});
+
 describe("a range of a hundred rows", () => {
-  const range = "SELECT sum(length(body)) FROM items WHERE id BETWEEN 12000 AND 12099";
+  const range = rangeFrom(12_000);
   const descending =
     "SELECT length(body) FROM items WHERE id BETWEEN 12000 AND 12099 ORDER BY id DESC";
 
@@ -104,6 +159,14 @@ describe("a range of a hundred rows", () => {
   test("waits for the interior pages first where they are not at hand", () => {
     expect(coldCost(FRESH, range).faults).toBe(2 + 2);
   });
+});
+
+test("sizes of frames that are known only when they have come cost a few round trips more", () => {
+  const scan = "SELECT sum(length(body)) FROM items";
+  const known = cost(FRESH, scan);
+  const options = { database: FRESH, trace: FRESH.trace(scan), resident: interiorPages(FRESH) };
+  const unknown = simulate({ ...options, sizesUnknown: true });
+  expect(unknown.rounds).toBeLessThanOrEqual(known.rounds + 3);
 });
 
 describe("a scan", () => {
@@ -138,6 +201,36 @@ function lookUp(count: number, key: string): string {
       SELECT i + 1, (x * 1103515245 + 12345) & 2147483647 FROM n WHERE i < ${count})
     SELECT count(body) FROM n CROSS JOIN items ON id = ${key}`;
 }
+
+describe("a row that goes on in other pages", () => {
+  test("says how far it goes on: they are foreseen, and no more", () => {
+    // 180,000 bytes: the leaf, the first page of 44, and two windows that double.
+    const { faults, fetchedBytes, usedBytes } = cost(
+      FRESH,
+      "SELECT substr(data, -1) FROM files WHERE id = 12",
+    );
+    expect({ faults, wasted: fetchedBytes - usedBytes }).toEqual({ faults: 4, wasted: 0 });
+  });
+
+  test("of which only the beginning is asked for costs no more than that", () => {
+    const { requests } = cost(FRESH, "SELECT id FROM files WHERE id = 12");
+    expect(requests).toBe(1);
+  });
+});
+
+describe("a scan that is interrupted", () => {
+  test("by single rows of the same table goes on with its window", () => {
+    const trace = FRESH.trace("SELECT sum(length(body)) FROM items WHERE id < 8000");
+    const lookups = FRESH.trace(lookUp(40, "12000 + (x >> 8) % 12000"));
+    const mixed = trace.flatMap((pgno, n) =>
+      n % 20 === 0 ? [pgno, ...lookups.splice(0, 3)] : pgno,
+    );
+    const resident = interiorPages(FRESH);
+    const alone = simulate({ database: FRESH, trace, resident });
+    const { faults } = simulate({ database: FRESH, trace: mixed, resident });
+    expect(faults).toBeLessThanOrEqual(alone.faults + 40 + 2);
+  });
+});
 
 describe("rows by their keys", () => {
   test("in no order fetch little in vain", () => {

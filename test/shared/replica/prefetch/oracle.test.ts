@@ -100,12 +100,12 @@ describe("pages of no tree that is known", () => {
 
 describe("whatever is asked for, and whatever the pages hold", () => {
   const aStep = fc.record({
-    from: fc.integer({ min: 1, max: 40 }),
-    count: fc.integer({ min: 1, max: 20 }),
+    from: fc.integer({ min: 1, max: 120 }),
+    count: fc.integer({ min: 1, max: 30 }),
     step: fc.integer({ min: -3, max: 3 }),
   });
   const someSteps = fc.array(aStep, { minLength: 1, maxLength: 20 });
-  const somePages = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 40 });
+  const somePages = fc.uniqueArray(fc.integer({ min: 1, max: 120 }), { maxLength: 60 });
 
   test("no more is fetched than twice what is used, and 64 KiB", () => {
     const aCase = fc.tuple(aMadeUpDatabase, someSteps, somePages, fc.boolean());
@@ -119,7 +119,7 @@ describe("whatever is asked for, and whatever the pages hold", () => {
         const { fetchedBytes, usedBytes } = simulate({ database, trace, resident, sizesUnknown });
         expect(fetchedBytes).toBeLessThanOrEqual(2 * usedBytes + SLACK_BYTES);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

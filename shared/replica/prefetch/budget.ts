@@ -62,6 +62,11 @@ export class PrefetchBudget {
     this.settle(pgno);
   }
 
+  /** Says whether a page was fetched ahead and nobody has asked for it since. */
+  isUnused(pgno: number): boolean {
+    return this.#open.get(pgno)?.used === false;
+  }
+
   /** Looks whether the size of a page's frame has become known. */
   settle(pgno: number): void {
     const fetched = this.#open.get(pgno);

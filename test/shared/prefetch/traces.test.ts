@@ -232,6 +232,17 @@ describe("a scan that is interrupted", () => {
   });
 });
 
+test("short ranges, one after the other, fetch less and less in vain", () => {
+  const shortRanges = (count: number): string =>
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+     SELECT sum(length(body)) FROM n CROSS JOIN items ON id BETWEEN i * 800 AND i * 800 + 25`;
+  const inVain = (sql: string): number => {
+    const { fetchedBytes, usedBytes } = cost(AGED, sql);
+    return (fetchedBytes - usedBytes) / usedBytes;
+  };
+  expect(inVain(shortRanges(20))).toBeLessThan(inVain(shortRanges(3)) / 2);
+});
+
 describe("rows by their keys", () => {
   test("in no order fetch little in vain", () => {
     const { fetchedBytes, usedBytes } = cost(FRESH, lookUp(200, "(x >> 8) % 24000"));

@@ -4,6 +4,7 @@ import { decodeHeader, LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { inParallel } from "../../shared/replica/in-parallel.ts";
 import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
 import { formatOldestKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { orphanStamps } from "./orphan-stamps.ts";
 import type { StoredLtx } from "./store-ltx.ts";
 import {
   level0DueMs,
@@ -164,6 +165,8 @@ export class Retention {
       this.#level1 = kept.filter(({ level }) => level === 1);
       this.#fullDueMs = snapshotsDueMs(kept, this.#rules) ?? Number.POSITIVE_INFINITY;
       if (left.length > 0) this.#fullDueMs = this.#options.now() + RETRY_MS;
+      const orphans = await orphanStamps(this.#options.replica, kept, signal);
+      if (orphans.length > 0) await this.#options.replica.store.delete(orphans, { signal });
       return this.#scheduleLevel0(left);
     }
   }

@@ -54,6 +54,7 @@ export function printEvent(
       );
     case "retention-failed":
       return printNotice(`old files could not be deleted: ${event.message}`);
+    case "retention-checked":
     case "retention-deleted":
     case "compacted":
     case "checkpointed":

@@ -97,6 +97,16 @@ export type ReplicationEvent =
       readonly retry_ms: number;
     }
   | {
+      /** Level 0 was looked at, its oldest thousand files at a time. */
+      readonly event: "retention-checked";
+      /** Files that may go now. */
+      readonly eligible: number;
+      /** Files that level 1 does not hold yet. */
+      readonly not_compacted: number;
+      /** Files that it does, and that are kept all the same for now. */
+      readonly too_recent: number;
+    }
+  | {
       /** Nothing needs these files any more. */
       readonly event: "retention-deleted";
       readonly files: number;

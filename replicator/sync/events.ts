@@ -1,11 +1,13 @@
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { CheckpointResult } from "../source/passive-checkpointer.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
+import type { ProgressEvent } from "./progress.ts";
 import type { StagedFile } from "./staging.ts";
 import type { ReplicationState } from "./replication-options.ts";
 
 /** What happens while a database is replicated; printed as it stands by `--json`. */
 export type ReplicationEvent =
+  | ProgressEvent
   | {
       readonly event: "started";
       readonly db: string;

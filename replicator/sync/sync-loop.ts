@@ -14,6 +14,7 @@ import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
 import type { OnceExtras, ReplicationOptions, ReplicationState } from "./replication-options.ts";
+import { tellUploads } from "./progress.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Stager } from "./stager.ts";
 import { Staging } from "./staging.ts";
@@ -85,7 +86,8 @@ export class Replication {
    * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `LOCAL_FILE`, `BAD_CONFIG`, what the store throws.
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
-    const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
+    const { databasePath, onEvent = () => undefined, now = Date.now } = options;
+    const replica = tellUploads(options.replica, onEvent);
     const { syncIntervalMs = SYNC_INTERVAL_MS, signal } = options;
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
@@ -113,7 +115,7 @@ export class Replication {
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance({ ...options, lease, onEvent, now }, staging);
+    const maintenance = buildMaintenance({ ...options, replica, lease, onEvent, now }, staging);
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);

@@ -20,6 +20,7 @@ import { lookAtLog, refuseUnreadable } from "./look-at-log.ts";
 import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces, holdPages } from "./ltx-pieces.ts";
 import type { PageMemory } from "./page-memory.ts";
+import { tellReading } from "./progress.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
 import { stagedFile, stageFile } from "./stage-file.ts";
@@ -216,8 +217,7 @@ export class WalCapture {
    * The whole database at the newest TXID, for a snapshot, while captures go on. The read lock must
    * neither move nor be given up until the last piece is taken.
    *
-   * @returns Undefined when there is no such moment now: nothing is captured, or not yet all that the
-   *   read lock sees.
+   * @returns Undefined while nothing is captured, or not yet all that the read lock sees.
    */
   snapshot(): { txid: Txid; pieces: Generator<Uint8Array, LtxSummary> } | undefined {
     this.noticeNewLog();
@@ -228,9 +228,10 @@ export class WalCapture {
       position === "no-log" ||
       this.#source.isLogBegunSinceLock(position.header) ||
       walFrameCount(position) >= this.#source.framesAtLock;
-    const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
     if (!isCaptured) return undefined;
-    return { txid, pieces: snapshotPieces(this.#source, { point, position, codec: this.#codec }) };
+    const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
+    const telling = { codec: this.#codec, onProgress: this.#onEvent };
+    return { txid, pieces: snapshotPieces(this.#source, { point, position, ...telling }) };
   }
 
   /**
@@ -245,7 +246,7 @@ export class WalCapture {
       const header = wal?.header();
       const batch = wal && header ? readWalBatch(wal, walStart(header)) : undefined;
       const options = this.#sourceOptions(wal, txid);
-      const full = fullLtx(batch, options);
+      const full = tellReading(fullLtx(batch, options), "image", this.#onEvent);
       const position = batch?.end ?? (header ? walStart(header) : "no-log");
       // A log begun anew while it is read may have lost pages to new ones: then nothing of it counts.
       const isUndisturbed = () => isUndisturbedSince(header, this.#source);

@@ -18,12 +18,12 @@ import { differingPages } from "./compare-pages.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { lookAtLog, refuseUnreadable } from "./look-at-log.ts";
 import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
-import { DisturbedError, encodeInPieces, holdPages } from "./ltx-pieces.ts";
+import { DisturbedError, holdPages } from "./ltx-pieces.ts";
 import type { PageMemory } from "./page-memory.ts";
 import { tellReading } from "./progress.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
-import { stagedFile, stageFile } from "./stage-file.ts";
+import { stagedFile, stageLtx } from "./stage-file.ts";
 import type { HeldFile, StagedFile, Staging } from "./staging.ts";
 import { isUndisturbedSince } from "./undisturbed.ts";
 
@@ -277,8 +277,7 @@ export class WalCapture {
   /** Stages a file, and with it takes its TXID and what lies in the log before `position`, unless that is done. */
   async #stage(ltx: LtxSource, { position, imageReason, isUndisturbed }: StageOptions) {
     const noted = this.#memory.note(ltx);
-    const pieces = encodeInPieces(noted, { isUndisturbed, codec: this.#codec });
-    const summary = await stageFile(this.#staging, ltx.header.maxTxid, pieces);
+    const summary = await stageLtx(this.#staging, noted, { isUndisturbed, codec: this.#codec });
     if (position !== undefined) this.#take(ltx.header, position);
     await this.#memory.take(summary, noted);
     return stagedFile(summary, imageReason);

@@ -12,6 +12,7 @@ import {
   publishFile,
   removeFile,
   TEMPORARY_SUFFIX,
+  writeSmallFile,
   writeTemporaryFile,
 } from "../storage/durable-file.ts";
 import { reasonOf } from "../storage/folder-error.ts";
@@ -48,6 +49,8 @@ export class Staging {
   /** `.app.db-litestream` beside the database, where nothing else was said. */
   readonly folder: string;
   readonly #level: string;
+  /** What was written last, when it is small. */
+  #recent: { readonly txid: Txid; readonly bytes: Uint8Array } | undefined;
 
   private constructor(databasePath: string, folder: string | undefined) {
     this.folder = folder ?? stagingFolderOf(databasePath);
@@ -114,9 +117,38 @@ export class Staging {
     }
   }
 
+  /** Writes one small file, durably: after this its TXID is taken, and its bytes are there for `takeRecent`. */
+  async writeSmall(txid: Txid, bytes: Uint8Array): Promise<void> {
+    const path = this.pathOf(txid);
+    try {
+      await writeSmallFile(path, bytes);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw error;
+      await makeFolder(this.#level);
+      await writeSmallFile(path, bytes);
+    }
+    this.#recent = { txid, bytes };
+  }
+
+  /**
+   * The bytes of the file that was written last, once: whoever needs them again reads the file. So a file
+   * need not be read that is uploaded right after it was written; one that has to wait is read all the same.
+   */
+  takeRecent(txid: Txid): Uint8Array | undefined {
+    const recent = this.#recent;
+    this.forgetRecent();
+    return recent?.txid === txid ? recent.bytes : undefined;
+  }
+
+  /** Lets go of what `takeRecent` would answer. */
+  forgetRecent(): void {
+    this.#recent = undefined;
+  }
+
   /** Writes one file, durably: after this its TXID is taken. */
   async write(txid: Txid, body: AsyncIterable<Uint8Array>): Promise<void> {
     const path = this.pathOf(txid);
+    this.forgetRecent();
     await makeFolder(this.#level);
     const temporary = await writeTemporaryFile(path, body);
     try {
@@ -153,6 +185,7 @@ export class Staging {
   }
 
   async remove(txid: Txid): Promise<void> {
+    if (this.#recent?.txid === txid) this.forgetRecent();
     await removeFile(this.pathOf(txid));
   }
 
@@ -161,6 +194,7 @@ export class Staging {
    * compaction or a snapshot is writing at this moment.
    */
   async clear(): Promise<void> {
+    this.forgetRecent();
     await makeFolder(this.#level);
     for (const name of await this.#names()) {
       if (parseLtxFileName(name) !== undefined) await removeFile(join(this.#level, name));

@@ -114,6 +114,8 @@ export class Uploader {
   }
 
   add(txid: Txid): void {
+    // What has to wait is read when its turn comes: it is the file that counts then.
+    if (this.#queue.length > 0) this.#staging.forgetRecent();
     this.#queue.push(txid);
     this.#wakeup.notify();
   }

@@ -61,6 +61,11 @@ export class LtxDecoder {
     return this.#header;
   }
 
+  /** Where the frame of the page that came out last ends, in bytes from the start of the file. */
+  get frameEnd(): number {
+    return this.#index.frameOffset;
+  }
+
   /**
    * Decodes the next piece of the file. The pages must all be taken before the next piece is pushed,
    * even where none is expected: the work is done while they are.

@@ -1,4 +1,5 @@
 import { ReplicaError, isReplicaError } from "../errors.ts";
+import { pageChecksum32 } from "../ltx/checksum.ts";
 import { decodeLtx } from "../ltx/decoder.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
 import { decodePageFrame, PAGE_HEADER_BYTES } from "../ltx/page-frame.ts";
@@ -10,8 +11,10 @@ import type { Replica } from "./ltx-key.ts";
 import type { PageCache } from "./page-cache.ts";
 import { readObject } from "./read-object.ts";
 
-/** An LTX file up to this size is read whole, and its checksum verified, in bytes. */
-const WHOLE_BYTES_MAX = 64 * 1024;
+/** An LTX file up to this size is read whole, where the caller does not say otherwise, in bytes. */
+const WHOLE_BYTES_DEFAULT = 64 * 1024;
+/** No file that is larger is read whole, whoever asks: it has to fit into a Worker. In bytes. */
+export const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 /** Of a larger file, what is read of its beginning: header and the first pages, page 1 among them. */
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES_MIN = 32 * 1024;
@@ -29,11 +32,18 @@ export interface LtxFile {
   readonly header: LtxHeader;
   /** The page index as it is stored: `readPageIndex` walks it. Some 9 bytes a page. */
   readonly index: Uint8Array;
+  /** `pageChecksum32` of each page in the order of the index, where the file was read whole and verified. */
+  readonly checksums?: Uint32Array | undefined;
 }
 
 export interface OpenLtxFileOptions {
   /** Takes the pages that come along with the file's beginning. */
   readonly cache?: PageCache | undefined;
+  /**
+   * A file up to so many bytes is read whole, its checksum verified, and each of its pages can be
+   * verified from then on; 64 KiB when left out, `WHOLE_BYTES_MAX` at most.
+   */
+  readonly wholeBytesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,7 +65,8 @@ export async function openLtxFile(
 ): Promise<LtxFile> {
   try {
     if (info.sizeBytes < LTX_BYTES_MIN) refuse(`it has ${info.sizeBytes} bytes`);
-    const file = await (info.sizeBytes <= WHOLE_BYTES_MAX
+    const wholeBytesMax = Math.min(options.wholeBytesMax ?? WHOLE_BYTES_DEFAULT, WHOLE_BYTES_MAX);
+    const file = await (info.sizeBytes <= wholeBytesMax
       ? openWhole(replica, info, options)
       : openByParts(replica, info, options));
     checkRange(file);
@@ -76,13 +87,16 @@ async function openWhole(
   const { bytes } = await readObject(replica, info, range, signal);
   const { header, pages } = decodeLtx(bytes);
   const index = indexAtEnd(bytes, indexLength(bytes, info.sizeBytes));
-  if (cache) {
-    const identity = fileIdentity(info);
-    let next = 0;
-    readPageIndex(index, (_pgno, offset) => cache.set(identity, offset, pages[next++].data));
-  }
+  const checksums = new Uint32Array(pages.length);
+  const identity = fileIdentity(info);
+  let next = 0;
+  readPageIndex(index, (pgno, offset) => {
+    const { data } = pages[next];
+    checksums[next++] = pageChecksum32(pgno, data);
+    cache?.set(identity, offset, data, true);
+  });
   // A copy, so that the whole file is not kept for its index.
-  return { info, header, index: index.slice() };
+  return { info, header, index: index.slice(), checksums };
 }
 
 async function openByParts(

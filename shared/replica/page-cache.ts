@@ -6,6 +6,13 @@ export interface PageCacheOptions {
 /** What an entry costs beside its page: its key, the map's own slot. Measured, roughly, in bytes. */
 const ENTRY_BYTES = 200;
 
+/** A page in the cache. */
+export interface CachedPage {
+  readonly page: Uint8Array;
+  /** It was held against its checksum, or came out of a file that was. */
+  readonly isVerified: boolean;
+}
+
 /**
  * Decoded pages by where they lie: object, ETag and offset. An unchanged page keeps its place under
  * a new TXID, so it stays. What has not been used for longest goes first. Values only: a promise
@@ -13,7 +20,7 @@ const ENTRY_BYTES = 200;
  */
 export class PageCache {
   readonly #bytesMax: number;
-  readonly #pages = new Map<string, Uint8Array>();
+  readonly #pages = new Map<string, CachedPage>();
   #bytes = 0;
 
   constructor({ bytesMax }: PageCacheOptions) {
@@ -25,35 +32,41 @@ export class PageCache {
     return this.#bytes;
   }
 
-  get(file: string, offset: number): Uint8Array | undefined {
+  get(file: string, offset: number): CachedPage | undefined {
     const key = `${offset} ${file}`;
-    const page = this.#pages.get(key);
-    if (page) {
+    const cached = this.#pages.get(key);
+    if (cached) {
       // The map keeps the order of insertion: put last, it goes last.
       this.#pages.delete(key);
-      this.#pages.set(key, page);
+      this.#pages.set(key, cached);
     }
-    return page;
+    return cached;
   }
 
   has(file: string, offset: number): boolean {
     return this.#pages.has(`${offset} ${file}`);
   }
 
-  set(file: string, offset: number, page: Uint8Array): void {
+  set(file: string, offset: number, page: Uint8Array, isVerified = false): void {
     const key = `${offset} ${file}`;
-    const previous = this.#pages.get(key);
-    if (previous) this.#remove(key, previous);
-    this.#pages.set(key, page);
+    this.#remove(key);
+    this.#pages.set(key, { page, isVerified });
     this.#bytes += page.length + ENTRY_BYTES;
-    for (const [oldest, oldPage] of this.#pages) {
+    for (const oldest of this.#pages.keys()) {
       if (this.#bytes <= this.#bytesMax || oldest === key) break;
-      this.#remove(oldest, oldPage);
+      this.#remove(oldest);
     }
   }
 
-  #remove(key: string, page: Uint8Array): void {
+  /** Forgets a page, as one that has turned out to be damaged. */
+  delete(file: string, offset: number): void {
+    this.#remove(`${offset} ${file}`);
+  }
+
+  #remove(key: string): void {
+    const cached = this.#pages.get(key);
+    if (!cached) return;
     this.#pages.delete(key);
-    this.#bytes -= page.length + ENTRY_BYTES;
+    this.#bytes -= cached.page.length + ENTRY_BYTES;
   }
 }

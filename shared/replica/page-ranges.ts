@@ -1,16 +1,15 @@
-import type { PageMap } from "./page-map.ts";
+import type { PageLocation, PageLocator } from "./page-locator.ts";
+
+/** A page's frame within its file. */
+export type PageFrame = Omit<PageLocation, "file"> & { readonly pgno: number };
 
 /** One ranged read: part of one LTX file, and the pages whose frames lie in it. */
 export interface PageRange {
-  /** Index of the LTX file in the plan. */
+  /** Index of the LTX file in the snapshot's files. */
   readonly file: number;
   readonly offset: number;
   readonly length: number;
-  readonly frames: readonly {
-    readonly pgno: number;
-    readonly offset: number;
-    readonly size: number;
-  }[];
+  readonly frames: readonly PageFrame[];
 }
 
 export interface PageRangeOptions {
@@ -26,23 +25,23 @@ export interface PageRangeOptions {
 }
 
 /**
- * Cuts a set of pages into as few ranged reads as their places allow. Pages that the map does not know are left out.
+ * Cuts a set of pages into as few ranged reads as their places allow. Pages that no file holds, and
+ * those whose place is not known yet, are left out.
  */
 export function planPageRanges(
-  pages: PageMap,
+  pages: Pick<PageLocator, "get">,
   pgnos: Iterable<number>,
   { lengthMax, gapMax, pageSize = Infinity }: PageRangeOptions,
 ): PageRange[] {
-  const places = [...pgnos]
-    .map((pgno) => ({ pgno, place: pages.get(pgno) }))
-    .filter(({ place }) => place !== undefined)
-    .map(({ pgno, place }) => ({ pgno, ...place! }))
-    .toSorted((a, b) => a.file - b.file || a.offset - b.offset);
-  const ranges: (PageRange & {
-    length: number;
-    frames: { pgno: number; offset: number; size: number }[];
-  })[] = [];
-  for (const { pgno, file, offset, size } of places) {
+  const places: (PageFrame & PageLocation)[] = [];
+  for (const pgno of pgnos) {
+    const place = pages.get(pgno);
+    if (place) places.push({ pgno, ...place });
+  }
+  places.sort((a, b) => a.file - b.file || a.offset - b.offset);
+  const ranges: (PageRange & { length: number; frames: PageFrame[] })[] = [];
+  for (const { file, ...frame } of places) {
+    const { offset, size } = frame;
     const last = ranges.at(-1);
     const end = offset + size;
     const gap = last?.file === file ? offset - (last.offset + last.length) : Infinity;
@@ -53,9 +52,9 @@ export function planPageRanges(
       (gap === 0 || end - last.offset <= (last.frames.length + 1) * pageSize);
     if (joins) {
       last.length = end - last.offset;
-      last.frames.push({ pgno, offset, size });
+      last.frames.push(frame);
     } else {
-      ranges.push({ file, offset, length: size, frames: [{ pgno, offset, size }] });
+      ranges.push({ file, offset, length: size, frames: [frame] });
     }
   }
   return ranges;

@@ -7,8 +7,10 @@ import { inParallel } from "./in-parallel.ts";
 import { limitRequests } from "./limit-requests.ts";
 import { loadPlan, type LoadPlanOptions } from "./load-plan.ts";
 import { fileIdentity, openLtxFile, type LtxFile } from "./ltx-file.ts";
+import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
 import type { PageCache } from "./page-cache.ts";
+import type { PageLocator } from "./page-locator.ts";
 import { PageMap, PLAN_FILES_MAX } from "./page-map.ts";
 import type { RestorePlan, RestoreTarget } from "./restore-plan.ts";
 
@@ -19,6 +21,8 @@ const INDEX_ENTRY_BYTES_MIN = 3;
 export interface Snapshot {
   readonly replica: Replica;
   readonly plan: RestorePlan;
+  /** What the locations of its pages count in: the plan's files, or more where an edge bundle knows them. */
+  readonly files: readonly LtxFileInfo[];
   readonly txid: Txid;
   /** Stamp of the newest file's header, in milliseconds since the Unix epoch. */
   readonly timestampMs: number;
@@ -26,7 +30,7 @@ export interface Snapshot {
   readonly pageSize: number;
   /** Size of the database, in pages. */
   readonly commit: number;
-  readonly pages: PageMap;
+  readonly pages: PageLocator;
 }
 
 /** Opened files by identity, kept by a caller that opens one TXID after the other. */
@@ -39,6 +43,8 @@ export interface OpenPlanOptions {
   /** Takes the pages that come along with the files' beginnings. */
   readonly cache?: PageCache | undefined;
   readonly files?: OpenFileCache | undefined;
+  /** See `OpenLtxFileOptions`. */
+  readonly wholeBytesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,14 +76,14 @@ export async function openSnapshot(
  *   and pages of both must not meet in one answer.
  */
 export async function reopenSnapshot(
-  { replica, plan, txid, timestampMs, pageSize, commit }: Snapshot,
+  { replica, files, txid, timestampMs, pageSize, commit }: Snapshot,
   options: OpenPlanOptions & LoadPlanOptions = {},
 ): Promise<Snapshot> {
   const opened = await openSnapshot(replica, { kind: "txid", txid }, options);
-  const known = new Set(plan.files.map(fileIdentity));
+  const known = new Set(files.map(fileIdentity));
   const isSameHistory =
     opened.timestampMs === timestampMs ||
-    opened.plan.files.some((file) => known.has(fileIdentity(file)));
+    opened.files.some((file) => known.has(fileIdentity(file)));
   if (isSameHistory && opened.pageSize === pageSize && opened.commit === commit) return opened;
   throw new ReplicaError(
     "OBJECT_MISSING",
@@ -94,7 +100,7 @@ export async function reopenSnapshot(
 export async function openPlan(
   replica: Replica,
   plan: RestorePlan,
-  { cache, files, signal }: OpenPlanOptions = {},
+  { cache, files, wholeBytesMax, signal }: OpenPlanOptions = {},
 ): Promise<Snapshot> {
   if (plan.files.length > PLAN_FILES_MAX) {
     throw new ReplicaError(
@@ -106,7 +112,7 @@ export async function openPlan(
   const opened = await inParallel(plan.files, STORE_REQUESTS_MAX, async (info) => {
     const known = files?.get(fileIdentity(info));
     if (known) return known;
-    const file = await openLtxFile({ ...replica, store }, info, { cache, signal });
+    const file = await openLtxFile({ ...replica, store }, info, { cache, wholeBytesMax, signal });
     files?.set(fileIdentity(info), file);
     return file;
   });
@@ -114,7 +120,8 @@ export async function openPlan(
   assert(newest, "a restore plan holds at least one file");
   const { pageSize, commit, timestampMs } = newest.header;
   const pages = mapPages(opened, newest);
-  return { replica, plan, txid: plan.txid, timestampMs, pageSize, commit, pages };
+  const { files: planned, txid } = plan;
+  return { replica, plan, files: planned, txid, timestampMs, pageSize, commit, pages };
 }
 
 function mapPages(files: readonly LtxFile[], newest: LtxFile): PageMap {
@@ -126,14 +133,17 @@ function mapPages(files: readonly LtxFile[], newest: LtxFile): PageMap {
     throw new ReplicaError("CORRUPT_PAGE", sentence);
   }
   const pages = new PageMap(commit);
-  for (const [file, { info, header, index }] of files.entries()) {
+  for (const [file, { info, header, index, checksums }] of files.entries()) {
     if (header.pageSize !== pageSize) {
       throw new ReplicaError(
         "CORRUPT_PAGE",
         `"${info.key}" has pages of ${header.pageSize} bytes, the newest file of ${pageSize}: two histories share this path`,
       );
     }
-    readPageIndex(index, (pgno, offset, size) => pages.set(pgno, { file, offset, size }));
+    let entry = 0;
+    readPageIndex(index, (pgno, offset, size) =>
+      pages.set(pgno, { file, offset, size, checksum: checksums?.[entry++] }),
+    );
   }
   return pages;
 }

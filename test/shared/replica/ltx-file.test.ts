@@ -109,8 +109,8 @@ describe("what opening a file costs", () => {
     const info = await stored(bytes);
     const { index } = await openLtxFile(replica, info, { cache });
     readPageIndex(index, (pgno, offset) => {
-      const page = cache.get(`${info.etag} ${KEY}`, offset);
-      expect(page).toEqual(pages[pgno - 1].data);
+      const cached = cache.get(`${info.etag} ${KEY}`, offset);
+      expect(cached).toEqual({ page: pages[pgno - 1].data, isVerified: true });
     });
   });
 });
@@ -165,7 +165,7 @@ describe("a file that was damaged is CORRUPT_PAGE and named", () => {
       accepted++;
       if (typeof opened === "string") throw new Error(`${opened} at ${offset}`);
       readPageIndex(opened.index, (pgno, place) => {
-        expect(cache.get(`${etag} ${KEY}`, place)).toEqual(pages[pgno - 1].data);
+        expect(cache.get(`${etag} ${KEY}`, place)?.page).toEqual(pages[pgno - 1].data);
       });
     }
     // LZ4 leaves four bits of a block without any match unused.

@@ -18,7 +18,7 @@ function entryBytes(): number {
 test("a page is found under its file and its offset, and under nothing else", () => {
   const cache = new PageCache({ bytesMax: 1_000_000 });
   cache.set("v1 a", 100, page(1));
-  expect(cache.get("v1 a", 100)).toEqual(page(1));
+  expect(cache.get("v1 a", 100)?.page).toEqual(page(1));
   expect(cache.has("v1 a", 100)).toBe(true);
   for (const [file, offset] of [
     ["v2 a", 100],
@@ -35,7 +35,7 @@ test("the same place twice is kept once, with what came last", () => {
   const cache = new PageCache({ bytesMax: 1_000_000 });
   cache.set("a", 0, page(1));
   cache.set("a", 0, page(2));
-  expect(cache.get("a", 0)).toEqual(page(2));
+  expect(cache.get("a", 0)?.page).toEqual(page(2));
   expect(cache.bytes).toBe(entryBytes());
 });
 
@@ -59,7 +59,7 @@ test("looking whether a page is there does not count as a use", () => {
 test("a page larger than the whole cache is kept until the next one comes", () => {
   const cache = new PageCache({ bytesMax: 10 });
   cache.set("a", 1, page(1));
-  expect(cache.get("a", 1)).toEqual(page(1));
+  expect(cache.get("a", 1)?.page).toEqual(page(1));
   cache.set("a", 2, page(2));
   expect(cache.has("a", 1)).toBe(false);
   expect(cache.bytes).toBe(entryBytes());
@@ -83,4 +83,16 @@ test("it never holds more than its bytes, and always what a plain list would", (
       }
     }),
   );
+});
+
+test("whether a page was verified is kept with it, and a page can be forgotten", () => {
+  const cache = new PageCache({ bytesMax: 1_000_000 });
+  cache.set("a", 1, page(1));
+  expect(cache.get("a", 1)?.isVerified).toBe(false);
+  cache.set("a", 1, page(1), true);
+  expect(cache.get("a", 1)?.isVerified).toBe(true);
+  cache.delete("a", 1);
+  cache.delete("a", 2);
+  expect(cache.get("a", 1)).toBeUndefined();
+  expect(cache.bytes).toBe(0);
 });

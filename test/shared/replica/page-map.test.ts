@@ -12,10 +12,10 @@ test("what is set last counts, page by page", () => {
   expect(map.get(2)).toEqual({ file: 7, offset: 100, size: 60 });
 });
 
-test("a page that no file holds, and any beyond the database, is undefined", () => {
+test("a page that no file holds, and any beyond the database, is null", () => {
   const map = new PageMap(3);
   map.set(4, { file: 0, offset: 100, size: 40 });
-  for (const pgno of [0, 1, 3, 4, 5, 4_294_967_295]) expect(map.get(pgno)).toBeUndefined();
+  for (const pgno of [0, 1, 3, 4, 5, 4_294_967_295]) expect(map.get(pgno)).toBeNull();
 });
 
 test("places keep their value in files beyond 4 GiB and in the last of 65,536 files", () => {
@@ -43,4 +43,35 @@ test("a plan beyond what fits is refused, not wrapped", () => {
 
 test("a page takes 12 bytes: a database of 4 GB with pages of 4 KiB, 12 MB", () => {
   expect(new PageMap(1_000_000).sizeBytes).toBe(12_000_000);
+});
+
+test("checksums are kept where they are known, zero among them, and go with the version", () => {
+  const map = new PageMap(5_000);
+  const place = { file: 0, offset: 100, size: 40 };
+  for (const pgno of [31, 32, 1_023, 1_024, 4_999]) map.set(pgno, { ...place, checksum: pgno });
+  map.set(33, { ...place, checksum: 0 });
+  map.set(34, place);
+  map.set(1_024, { ...place, file: 1 });
+  expect([31, 32, 33, 34, 1_023, 1_024, 4_999].map((pgno) => map.get(pgno)?.checksum)).toEqual([
+    31,
+    32,
+    0,
+    undefined,
+    1_023,
+    undefined,
+    4_999,
+  ]);
+});
+
+test("checksums of a few pages take memory for their part of the database only", () => {
+  const map = new PageMap(1_000_000);
+  map.set(500_000, { file: 0, offset: 100, size: 40, checksum: 7 });
+  expect(map.sizeBytes).toBeLessThan(12_000_000 + 5_000);
+});
+
+test("finding a page reads nothing", async () => {
+  const map = new PageMap(2);
+  map.set(1, { file: 0, offset: 100, size: 40 });
+  expect(await map.find(1)).toEqual({ location: { file: 0, offset: 100, size: 40 } });
+  expect(await map.find(2)).toEqual({ location: null });
 });

@@ -68,7 +68,13 @@ describe("what reading costs", () => {
     await expectPages(reader, [1_000]);
     expect({ gets: store.gets, lists: store.lists }).toEqual({ gets: 1, lists: 0 });
     expect(store.bytesRead).toBeLessThan(512 + 40);
-    expect(reader.stats).toEqual({ faults: 1, pages: 1, requests: 1, bytes: store.bytesRead });
+    expect(reader.stats).toEqual({
+      faults: 1,
+      pages: 1,
+      requests: 1,
+      bytes: store.bytesRead,
+      verified: false,
+    });
   });
 
   test("a page that is at hand costs nothing", async () => {

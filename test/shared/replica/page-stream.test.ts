@@ -154,6 +154,7 @@ test("the lock page is zeros, and no page is looked for in its place", async () 
   const snapshot: Snapshot = {
     replica: replicaIn(store),
     plan: { files, txid: txid(1), exact: true },
+    files,
     txid: txid(1),
     timestampMs: 0,
     pageSize: PAGE_SIZE,

@@ -1,0 +1,84 @@
+/** Replicas of real databases for the tests of the edge bundle. */
+import { buildBundle, type BundleReport } from "../../shared/replica/edge-bundle/build-bundle.ts";
+import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
+import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
+import {
+  readBundleHead,
+  type BundleHead,
+} from "../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import type { PageLocation, PageLocator } from "../../shared/replica/page-locator.ts";
+import { MemoryStore } from "../../shared/storage/memory-store.ts";
+import type { ObjectStore } from "../../shared/storage/object-store.ts";
+import { makeDatabaseImages, type DatabaseScript } from "./database-images.ts";
+import { ltxBetween, stampMs, type Images } from "./ltx-from-images.ts";
+import { replicaIn, txid } from "./replica-fixtures.ts";
+
+/** One LTX file: its level, and the transactions that it covers. */
+export type FileSpan = readonly [level: number, min: number, max: number];
+
+/** A table with an index, of so many rows; SQL for one transaction. */
+export function rowsSql(table: string, rows: number, bytes = 60): string {
+  return `CREATE TABLE ${table} (id INTEGER PRIMARY KEY, k TEXT, v TEXT);
+    WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${rows})
+      INSERT INTO ${table} SELECT i, 'k' || (i * 7919 % ${rows}), printf('%0${bytes}d', i * 31) FROM c;
+    CREATE INDEX ${table}_k ON ${table} (k);`;
+}
+
+/** Puts files of a database's history into a replica. */
+export async function putSpans(
+  replica: Replica,
+  images: Images,
+  spans: readonly FileSpan[],
+): Promise<void> {
+  for (const [level, min, max] of spans) {
+    const key = formatLtxKey(replica, { level, minTxid: txid(min), maxTxid: txid(max) });
+    const metadata = { "litestream-timestamp": new Date(stampMs(max)).toISOString() };
+    await replica.store.put(key, ltxBetween(images, min, max), { metadata });
+  }
+}
+
+export interface BundledReplica {
+  readonly replica: Replica;
+  readonly images: Images;
+  readonly report: BundleReport;
+}
+
+/** A replica of what `script` makes, one file of level 0 a transaction if nothing is said, and its bundle. */
+export async function bundledReplica(
+  script: DatabaseScript,
+  {
+    spans = script.transactions.map((_, index): FileSpan => [0, index + 1, index + 1]),
+    store = new MemoryStore(),
+    hotBytesMax,
+  }: {
+    readonly spans?: readonly FileSpan[];
+    readonly store?: ObjectStore;
+    readonly hotBytesMax?: number;
+  } = {},
+): Promise<BundledReplica> {
+  const images = makeDatabaseImages(script);
+  const replica = replicaIn(store);
+  await putSpans(replica, images, spans);
+  const report = await buildBundle(replica, storeSink(replica), { hotBytesMax });
+  return { replica, images, report };
+}
+
+/** The bundle of a replica; a test that asks for it expects that there is one. */
+export async function openBundle(
+  replica: Replica,
+  cache = new LocationCache({ bytesMax: 1024 * 1024 }),
+): Promise<BundleHead> {
+  const reading = await readBundleHead(replica, { cache });
+  if (!reading.head) throw new Error(reading.reason);
+  return reading.head;
+}
+
+/** Where a locator says that a page lies, with what it reads for it. */
+export async function locate(
+  locator: PageLocator,
+  pgno: number,
+  replica: Replica,
+): Promise<PageLocation | null> {
+  return locator.get(pgno) ?? (await locator.find(pgno, { replica })).location;
+}

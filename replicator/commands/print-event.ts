@@ -52,10 +52,15 @@ export function printEvent(
       return printNotice(
         `old files stay in the store, because it does not allow to delete them: ${event.message}`,
       );
+    case "bundle-failed":
+      return printNotice(
+        `the edge bundle could not be written: ${event.message}; next try in ${event.retry_ms} ms`,
+      );
     case "retention-failed":
       return printNotice(`old files could not be deleted: ${event.message}`);
     // Drawn on a terminal, and passed over elsewhere.
     case "progress":
+    case "bundle-written":
     case "retention-checked":
     case "retention-deleted":
     case "compacted":

@@ -5,6 +5,7 @@ import { isReplicaError } from "../shared/errors.ts";
 import { installCodecKernel } from "./codec-kernel.ts";
 import { addDaemon } from "./commands/daemon.ts";
 import { addDatabases } from "./commands/databases.ts";
+import { addIndex } from "./commands/index-replica.ts";
 import { addLtx } from "./commands/ltx.ts";
 import { addMembership } from "./commands/membership.ts";
 import { addReplicate } from "./commands/replicate.ts";
@@ -50,6 +51,7 @@ function buildProgram(signal: AbortSignal): Command {
   addVerify(program, signal);
   addLtx(program, signal);
   addTimeline(program, signal);
+  addIndex(program, signal);
   addDatabases(program);
   addStatus(program, signal);
   addSync(program, signal);

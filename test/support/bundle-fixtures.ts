@@ -1,11 +1,11 @@
 /** Replicas of real databases for the tests of the edge bundle. */
-import { buildBundle, type BundleReport } from "../../shared/replica/edge-bundle/build-bundle.ts";
 import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
 import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
 import {
   readBundleHead,
   type BundleHead,
 } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { updateBundle, type BundleReport } from "../../shared/replica/edge-bundle/update-bundle.ts";
 import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import type { PageLocation, PageLocator } from "../../shared/replica/page-locator.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
@@ -25,6 +25,17 @@ export function rowsSql(table: string, rows: number, bytes = 60): string {
     CREATE INDEX ${table}_k ON ${table} (k);`;
 }
 
+/** Files that were made once, by images and transactions. */
+const made = new WeakMap<Images, Map<string, Uint8Array>>();
+
+function ltxOf(images: Images, min: number, max: number): Uint8Array {
+  const files = made.get(images) ?? new Map<string, Uint8Array>();
+  const file = files.get(`${min}-${max}`) ?? ltxBetween(images, min, max);
+  files.set(`${min}-${max}`, file);
+  made.set(images, files);
+  return file;
+}
+
 /** Puts files of a database's history into a replica. */
 export async function putSpans(
   replica: Replica,
@@ -34,7 +45,7 @@ export async function putSpans(
   for (const [level, min, max] of spans) {
     const key = formatLtxKey(replica, { level, minTxid: txid(min), maxTxid: txid(max) });
     const metadata = { "litestream-timestamp": new Date(stampMs(max)).toISOString() };
-    await replica.store.put(key, ltxBetween(images, min, max), { metadata });
+    await replica.store.put(key, ltxOf(images, min, max), { metadata });
   }
 }
 
@@ -60,7 +71,7 @@ export async function bundledReplica(
   const images = makeDatabaseImages(script);
   const replica = replicaIn(store);
   await putSpans(replica, images, spans);
-  const report = await buildBundle(replica, storeSink(replica), { hotBytesMax });
+  const report = await updateBundle(replica, storeSink(replica), { hotBytesMax });
   return { replica, images, report };
 }
 

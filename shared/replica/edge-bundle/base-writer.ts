@@ -15,6 +15,9 @@ import { sealUnit } from "./sealed-unit.ts";
 /** "EDDYBASE" */
 const MAGIC = 0x4544445942415345n;
 
+/** Magic, version, page size, commit, TXID, identity. */
+export const BASE_HEADER_BYTES = 36;
+
 /** The state that a base describes. */
 export interface BaseState {
   readonly pageSize: number;

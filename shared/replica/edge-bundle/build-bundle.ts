@@ -1,137 +1,81 @@
-/** From a replica to its bundle: every file of the plan is read once, whole. */
+/** From a replica to its bundle: out of nothing but its LTX files, or over what an older base knows. */
 import { assert } from "../../assert.ts";
-import { ReplicaError, isReplicaError } from "../../errors.ts";
+import { ReplicaError } from "../../errors.ts";
 import { decodeHeader, LTX_HEADER_BYTES } from "../../ltx/header.ts";
-import { formatTxid, type Txid } from "../../ltx/txid.ts";
+import { readPageIndex } from "../../ltx/page-index.ts";
 import type { LtxFileInfo } from "../list-ltx-files.ts";
-import { listAllFiles, refuseWithoutLtx } from "../load-plan.ts";
 import type { Replica } from "../ltx-key.ts";
 import { readObject } from "../read-object.ts";
-import { childPgnos } from "../../sqlite/btree-page.ts";
-import { decodePageFrame } from "../../ltx/page-frame.ts";
-import { BaseWriter } from "./base-writer.ts";
-import type { BaseReference } from "./bundle-format.ts";
-import { chooseFiles, type ChosenFiles } from "./choose-files.ts";
+import type { BundleSink } from "./bundle-sink.ts";
+import type { ChosenFiles } from "./choose-files.ts";
 import { chooseHot } from "./choose-hot.ts";
-import { encodeHead, type HeadContent } from "./head-format.ts";
+import type { HeadContent } from "./head-format.ts";
+import { loadBase } from "./load-base.ts";
+import type { VerifiableLocation } from "./location-coding.ts";
 import { LocationTable } from "./location-table.ts";
-import { scanFiles, type ScannedFile } from "./scan-files.ts";
+import { readFileIndex } from "./read-file-index.ts";
+import { scanFiles, type ScannedFile, type ScannedPage } from "./scan-files.ts";
 import { ScannedState } from "./scanned-state.ts";
-import { readSchemaPages } from "./schema-pages.ts";
+import { refuseMissing, writeBase } from "./write-base.ts";
 
-/** Where a bundle goes: the base first, as the head names it. */
-export interface BundleSink {
-  base(
-    reference: Pick<BaseReference, "txid" | "id">,
-    body: AsyncIterable<Uint8Array>,
-  ): Promise<void>;
-  head(bytes: Uint8Array): Promise<void>;
-}
-
-export interface BuildBundleOptions {
+export interface BuildOptions {
   /** Called as bytes of LTX files were read. */
-  readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
+  readonly onBytes?: ((bytes: number) => void) | undefined;
   /** What the pages in the head may take, in bytes. */
   readonly hotBytesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface BuildProgress {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-}
-
-/** What a bundle came to. */
-export interface BundleReport {
-  readonly txid: Txid;
-  /** Size of the database, in pages. */
-  readonly commit: number;
-  readonly pageSize: number;
-  /** LTX files that it names. */
-  readonly files: number;
-  readonly headBytes: number;
-  readonly hotPages: number;
-  readonly deltaPages: number;
-  readonly base: BaseReference;
-  /** Interior pages that the base has. */
-  readonly interiorPages: number;
-  /** False when the base that was there went on being used. */
-  readonly isBaseNew: boolean;
+/** What an older base knows, and the files that lead on from it. */
+export interface OlderBase {
+  readonly head: HeadContent;
+  /** From the older base's TXID to that of the new one. In the order in which they apply. */
+  readonly chain: readonly LtxFileInfo[];
 }
 
 /**
- * Builds a replica's bundle at its newest TXID from nothing but its LTX files. Begins again, once, when
- * one of them goes meanwhile. Memory: 16 bytes a page, and the interior pages as they are compressed.
+ * Writes a base into the sink, and makes the head that goes with it. Memory: 16 bytes a page, and the
+ * interior pages as they are compressed.
  *
- * @throws {ReplicaError} `CORRUPT_PAGE`, naming the object, when a file is damaged or a page missing;
- *   what planning throws; `ABORTED`.
+ * Every file is read once, whole; over an older base only those that are newer than it, and the page
+ * indexes of the others.
+ *
+ * @throws {ReplicaError} `CORRUPT_PAGE`, naming the object, when a file is damaged or a page missing, or
+ *   when the older base is damaged; `OBJECT_MISSING` when a file is gone; `ABORTED`.
  */
 export async function buildBundle(
   replica: Replica,
-  sink: BundleSink,
-  options: BuildBundleOptions = {},
-): Promise<BundleReport> {
-  try {
-    return await buildOnce(replica, sink, options);
-  } catch (error) {
-    if (!isReplicaError(error, "OBJECT_MISSING")) throw error;
-    return await buildOnce(replica, sink, options);
-  }
-}
-
-async function buildOnce(
-  replica: Replica,
-  sink: BundleSink,
-  options: BuildBundleOptions,
-): Promise<BundleReport> {
-  const { signal } = options;
-  const listed = await listAllFiles(replica, signal);
-  if (listed.length === 0) await refuseWithoutLtx(replica, signal);
-  return buildFrom(replica, chooseFiles(listed), sink, options);
-}
-
-async function buildFrom(
-  replica: Replica,
   { base, delta }: ChosenFiles,
   sink: BundleSink,
-  { onProgress, hotBytesMax, signal }: BuildBundleOptions,
-): Promise<BundleReport> {
+  options: BuildOptions & { readonly older?: OlderBase | undefined } = {},
+): Promise<HeadContent> {
+  const { hotBytesMax, onBytes, older, signal } = options;
   const files = [...base, ...delta];
-  const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  let doneBytes = 0;
-  const onBytes = (bytes: number) => {
-    doneBytes += bytes;
-    onProgress?.({ doneBytes, totalBytes });
-  };
   const ends = await Promise.all([
     readHeader(replica, base.at(-1), signal),
     readHeader(replica, files.at(-1), signal),
   ]);
-  const { pageSize } = ends[0];
-  const commitMax = Math.max(...ends.map(({ commit }) => commit));
-  const state = new ScannedState({ replica, files, pageSize, commitMax, signal });
-  const scanned = await scanFiles(replica, base, {
-    firstFile: 0,
-    onPage: (page) => state.take(page),
-    onBytes,
-    signal,
-  });
-  const { reference, writer } = await writeBase(state, scanned, sink);
+  const commitMax = Math.max(...ends.map(({ commit }) => commit), older?.head.base.commit ?? 0);
+  const state = new ScannedState({ replica, files, pageSize: ends[0].pageSize, commitMax, signal });
+  const scanned = older
+    ? await takeOver(replica, base, { state, commit: ends[0].commit, older, options })
+    : await scanFiles(replica, base, { firstFile: 0, onPage: taker(state), onBytes, signal });
+  state.truncate(ends[0].commit);
+  const { reference, records } = await writeBase(state, scanned, sink);
   const newer = new Set<number>();
-  const scannedDelta = await scanFiles(replica, delta, {
+  const newest = await scanFiles(replica, delta, {
     firstFile: base.length,
-    onPage(page) {
-      newer.add(page.pgno);
-      state.take(page);
-    },
+    onPage: taker(state, newer),
     onBytes,
     signal,
   });
-  const all = [...scanned, ...scannedDelta];
-  const { commit, file } = newestOf(all);
+  const all = [...scanned, ...newest];
+  const last = all.at(-1);
+  assert(last, "a plan holds at least one file");
+  const { commit, pageSize, file } = last;
   refuseMissing(state, commit, file.maxTxid);
-  const records = new Map([...writer.records].filter(([pgno]) => !newer.has(pgno)));
-  const content: HeadContent = {
+  const unchanged = new Map([...records].filter(([pgno]) => !newer.has(pgno)));
+  return {
     pageSize,
     commit,
     txid: file.maxTxid,
@@ -139,58 +83,51 @@ async function buildFrom(
     files: all.map((each) => each.file),
     base: reference,
     delta: deltaOf(state, newer, commit),
-    ...(await chooseHot(state.source(commit, records), hotBytesMax)),
-  };
-  const bytes = encodeHead(content);
-  await sink.head(bytes);
-  return {
-    txid: content.txid,
-    commit,
-    pageSize,
-    files: all.length,
-    headBytes: bytes.length,
-    hotPages: content.hot.length,
-    deltaPages: content.delta.length,
-    base: reference,
-    interiorPages: writer.records.size,
-    isBaseNew: true,
+    ...(await chooseHot(state.source(commit, unchanged), hotBytesMax)),
   };
 }
 
-/** Encodes the base of what was scanned so far, piece by piece, into the sink. */
-async function writeBase(state: ScannedState, scanned: readonly ScannedFile[], sink: BundleSink) {
-  const { commit, pageSize, file } = newestOf(scanned);
-  const files = scanned.map((each) => each.file);
-  refuseMissing(state, commit, file.maxTxid);
-  const { roots } = await readSchemaPages((pgno) => state.read(pgno), commit);
-  const levels = state.levels([1, ...roots], commit);
-  const writer = new BaseWriter({ pageSize, commit, txid: file.maxTxid, files });
-  let reference: BaseReference | undefined;
-  async function* body() {
-    yield writer.begin();
-    for (const level of levels.toReversed()) {
-      for (const pgno of level) yield writer.record(recordOf(state, pgno));
-    }
-    for (let part = 0; part < writer.partCount; part++) {
-      yield writer.part((pgno) => state.locate(pgno));
-    }
-    const end = writer.finish();
-    reference = end.reference;
-    yield end.bytes;
+function taker(state: ScannedState, pgnos?: Set<number>): (page: ScannedPage) => void {
+  return (page) => {
+    pgnos?.add(page.pgno);
+    state.take(page);
+  };
+}
+
+interface Takeover {
+  readonly state: ScannedState;
+  /** Size of the database after the last of the files, in pages. */
+  readonly commit: number;
+  readonly older: OlderBase;
+  readonly options: BuildOptions;
+}
+
+/**
+ * Brings an older base's state to that of `files`: what changed since is read whole, and all else is
+ * what it was, wherever it lies now.
+ */
+async function takeOver(
+  replica: Replica,
+  files: readonly LtxFileInfo[],
+  { state, commit, older, options: { onBytes, signal } }: Takeover,
+): Promise<ScannedFile[]> {
+  const { head, chain } = older;
+  const visitor = {
+    onRecord: (pgno: number, page: Uint8Array) => state.takeInterior(pgno, page),
+    onLocation: (pgno: number, location: VerifiableLocation) => state.takeLocation(pgno, location),
+  };
+  await loadBase(replica, head, visitor, signal);
+  await scanFiles(replica, chain, { firstFile: 0, onPage: taker(state), onBytes, signal });
+  // Of a page that neither of them holds, nothing would be known but where it lies.
+  refuseMissing(state, commit, files.at(-1)?.maxTxid);
+  state.forgetPlaces();
+  const scanned: ScannedFile[] = [];
+  for (const [file, info] of files.entries()) {
+    const { index, ...rest } = await readFileIndex(replica, info, signal);
+    readPageIndex(index, (pgno, offset, size) => state.move(pgno, { file, offset, size }));
+    scanned.push(rest);
   }
-  await sink.base({ txid: file.maxTxid, id: writer.id }, body());
-  assert(reference, "a base is taken to its end");
-  return { reference, writer };
-}
-
-function recordOf(state: ScannedState, pgno: number) {
-  const frame = state.frame(pgno);
-  const location = state.locate(pgno);
-  assert(frame && location, "an interior page is among those that were scanned");
-  const { page } = decodePageFrame(frame, state.pageSize);
-  const pgnos = [...(childPgnos(pgno, page) ?? [])];
-  const children = pgnos.map((child) => ({ pgno: child, location: state.locate(child) }));
-  return { pgno, frame, location, children };
+  return scanned;
 }
 
 function deltaOf(state: ScannedState, newer: ReadonlySet<number>, commit: number): LocationTable {
@@ -202,19 +139,6 @@ function deltaOf(state: ScannedState, newer: ReadonlySet<number>, commit: number
     table.append(pgno, location);
   }
   return table;
-}
-
-function newestOf(scanned: readonly ScannedFile[]): ScannedFile {
-  const newest = scanned.at(-1);
-  assert(newest, "a plan holds at least one file");
-  return newest;
-}
-
-function refuseMissing(state: ScannedState, commit: number, txid: Txid): void {
-  const missing = state.firstMissing(commit);
-  if (missing === undefined) return;
-  const sentence = `page ${missing} of ${commit} is in none of the LTX files that make TXID ${formatTxid(txid)}`;
-  throw new ReplicaError("CORRUPT_PAGE", sentence);
 }
 
 async function readHeader(

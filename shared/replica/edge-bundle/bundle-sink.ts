@@ -1,7 +1,16 @@
 import { ReplicaError } from "../../errors.ts";
 import type { Replica } from "../ltx-key.ts";
-import type { BundleSink } from "./build-bundle.ts";
+import type { BaseReference } from "./bundle-format.ts";
 import { formatBaseKey, formatHeadKey } from "./bundle-keys.ts";
+
+/** Where a bundle goes: the base first, as the head names it. */
+export interface BundleSink {
+  base(
+    reference: Pick<BaseReference, "txid" | "id">,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void>;
+  head(bytes: Uint8Array): Promise<void>;
+}
 
 /** Puts a bundle beside its replica. A head is rewritten in place; readers see the old one or the new. */
 export function storeSink(replica: Replica, signal?: AbortSignal): BundleSink {

@@ -12,6 +12,8 @@ const DELTA_FILES_BYTES_MIN = 8 * 1024 * 1024;
 const DELTA_FILES_BYTES_MAX = 64 * 1024 * 1024;
 const DELTA_FILES_SHARE = 1 / 8;
 
+type Sized = Pick<LtxFileInfo, "sizeBytes">;
+
 export interface ChosenFiles {
   /** They make the whole database. In the order in which they apply. */
   readonly base: readonly LtxFileInfo[];
@@ -33,7 +35,7 @@ export function chooseFiles(files: readonly LtxFileInfo[]): ChosenFiles {
     const { files: base } = planRestore(stable, { kind: "txid", txid: reached });
     const delta = chainFrom(files, reached);
     const end = delta?.at(-1)?.maxTxid ?? reached;
-    if (delta && end === plan.txid && isSmall(delta, base)) return { base, delta };
+    if (delta && end === plan.txid && isSmallBeside(delta, base)) return { base, delta };
   }
   return { base: plan.files, delta: [] };
 }
@@ -57,11 +59,12 @@ export function chainFrom(
   }
 }
 
-function isSmall(delta: readonly LtxFileInfo[], base: readonly LtxFileInfo[]): boolean {
+/** Whether files are so few bytes that a head can say where all of their pages lie. */
+export function isSmallBeside(delta: readonly Sized[], base: readonly Sized[]): boolean {
   const share = Math.min(DELTA_FILES_SHARE * bytesOf(base), DELTA_FILES_BYTES_MAX);
   return bytesOf(delta) <= Math.max(DELTA_FILES_BYTES_MIN, share);
 }
 
-function bytesOf(files: readonly LtxFileInfo[]): number {
+function bytesOf(files: readonly Sized[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

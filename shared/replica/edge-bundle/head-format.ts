@@ -68,6 +68,13 @@ export function encodeHead(content: HeadContent): Uint8Array {
   return writer.finish();
 }
 
+/** What a delta takes of a head, in bytes. */
+export function deltaSizeBytes(delta: LocationTable): number {
+  const writer = new ByteWriter();
+  writeDelta(writer, delta);
+  return writer.length;
+}
+
 /** Decodes a head; one that is damaged, or of another version, is as good as none. */
 export function decodeHead(bytes: Uint8Array): HeadReading {
   if (bytes.length < PREFIX_BYTES + CHECKSUM_BYTES) {

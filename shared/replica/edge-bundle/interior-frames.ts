@@ -25,6 +25,11 @@ export class InteriorFrames {
     }
   }
 
+  /** Forgets the pages behind a database's end. */
+  truncate(commit: number): void {
+    for (const pgno of this.#frames.keys()) if (pgno > commit) this.#frames.delete(pgno);
+  }
+
   has(pgno: number): boolean {
     return this.#frames.has(pgno);
   }

@@ -1,3 +1,4 @@
+import type { PageLocation } from "../page-locator.ts";
 import type { VerifiableLocation } from "./location-coding.ts";
 
 const OFFSET_HIGH = 2 ** 32;
@@ -30,6 +31,18 @@ export class PageTable {
     this.#offsetLow[index] = offset;
     this.#size[index] = size;
     this.#checksum[index] = checksum;
+  }
+
+  /** Says where the same version of a page lies elsewhere; the checksum stays. */
+  move(pgno: number, { file, offset, size }: PageLocation): void {
+    const index = pgno - 1;
+    if (index < this.commit)
+      this.set(pgno, { file, offset, size, checksum: this.#checksum[index] });
+  }
+
+  /** Forgets where pages lie, from `firstPgno` on; checksums stay. */
+  forgetPlaces(firstPgno: number): void {
+    this.#size.fill(0, firstPgno - 1);
   }
 
   /** Null when no file holds the page, as none holds the lock page. */

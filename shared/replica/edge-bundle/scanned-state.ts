@@ -3,6 +3,7 @@ import { childPgnos } from "../../sqlite/btree-page.ts";
 import { lockPgno } from "../../sqlite/database-header.ts";
 import type { LtxFileInfo } from "../list-ltx-files.ts";
 import type { Replica } from "../ltx-key.ts";
+import type { PageLocation } from "../page-locator.ts";
 import type { BundleSource } from "./bundle-source.ts";
 import { InteriorFrames } from "./interior-frames.ts";
 import type { UnitPlace, VerifiableLocation } from "./location-coding.ts";
@@ -40,6 +41,31 @@ export class ScannedState {
   take({ pgno, page, location }: ScannedPage): void {
     this.#table.set(pgno, location);
     this.#frames.offer(pgno, page, this.#options.commitMax);
+  }
+
+  /** Takes where a page lies, without the page. */
+  takeLocation(pgno: number, location: VerifiableLocation): void {
+    this.#table.set(pgno, location);
+  }
+
+  /** Takes an interior page, without where it lies. */
+  takeInterior(pgno: number, page: Uint8Array): void {
+    this.#frames.offer(pgno, page, this.#options.commitMax);
+  }
+
+  /** Forgets what lies behind the database's end: when it grows again, that is written anew. */
+  truncate(commit: number): void {
+    this.#table.forgetPlaces(commit + 1);
+    this.#frames.truncate(commit);
+  }
+
+  /** Forgets where pages lie, and takes the places that `move` says: the pages are the same. */
+  forgetPlaces(): void {
+    this.#table.forgetPlaces(1);
+  }
+
+  move(pgno: number, place: PageLocation): void {
+    this.#table.move(pgno, place);
   }
 
   locate(pgno: number): VerifiableLocation | null {

@@ -76,7 +76,7 @@ describe("BundleLocator", () => {
       { spans },
     );
     expect(bundled.report.base.txid).toBe(2n);
-    expect(bundled.report.deltaPages).toBeGreaterThan(20);
+    expect(bundled.report.content.delta.length).toBeGreaterThan(20);
     await expectSameLocations(bundled);
   });
 });

@@ -191,14 +191,19 @@ export class BundleKeeper implements FileWatch {
 
   /** Level 0 may be kept for ever, and nothing of it that the base has is looked at again. */
   #forgetCovered(baseTxid: Txid): void {
-    const named = new Set(this.#head?.files.map((file) => formatLtxKey(this.#options.replica, file)));
+    const named = new Set(
+      this.#head?.files.map((file) => formatLtxKey(this.#options.replica, file)),
+    );
     for (const [key, { level, maxTxid }] of this.#files ?? []) {
       if (level === 0 && maxTxid < baseTxid && !named.has(key)) this.#files?.delete(key);
     }
   }
 
   /** Removes bases that no head has named for a while; a reader may still hold the one before. */
-  async #removeBases(kept: readonly (BaseReference | undefined)[], signal: AbortSignal): Promise<void> {
+  async #removeBases(
+    kept: readonly (BaseReference | undefined)[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { replica } = this.#options;
     const named = new Set(kept.map((base) => base && formatBaseKey(replica, base)));
     const prefix = formatBasePrefix(replica);

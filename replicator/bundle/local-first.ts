@@ -14,7 +14,7 @@ export interface LocalCopies {
  * `replica` for reading, of which parts that are on this machine are not fetched. Whether a copy is what is in
  * the store shows when the whole file has been read: its checksum is the last of it.
  */
-export function localFirst(replica: Replica, { infoOf, pathOf }: LocalCopies): Replica {
+export function localFirst(replica: Replica, copies: LocalCopies): Replica {
   const { store } = replica;
   return {
     ...replica,
@@ -23,8 +23,8 @@ export function localFirst(replica: Replica, { infoOf, pathOf }: LocalCopies): R
       put: (key, body, options) => store.put(key, body, options),
       delete: (keys, options) => store.delete(keys, options),
       async get(key, options) {
-        const info = infoOf(key);
-        const path = info && pathOf(info);
+        const info = copies.infoOf(key);
+        const path = info && copies.pathOf(info);
         const { range, ifMatch } = options ?? {};
         if (info && path !== undefined && range && (!ifMatch || ifMatch === info.etag)) {
           const bytes = await readCopy(path, info.sizeBytes, range);
@@ -45,7 +45,10 @@ async function readCopy(
   await using file = await open(path, "r").catch(() => undefined);
   if (!file || (await file.stat()).size !== sizeBytes) return undefined;
   const offset = "suffix" in range ? Math.max(0, sizeBytes - range.suffix) : range.offset;
-  const length = Math.max(0, Math.min(sizeBytes - offset, "suffix" in range ? sizeBytes : range.length));
+  const length = Math.max(
+    0,
+    Math.min(sizeBytes - offset, "suffix" in range ? sizeBytes : range.length),
+  );
   const bytes = new Uint8Array(length);
   const { bytesRead } = await file.read(bytes, 0, length, offset);
   return bytesRead === length ? bytes : undefined;

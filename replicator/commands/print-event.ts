@@ -67,10 +67,12 @@ export function printEvent(
     case "checkpointed":
       return undefined;
     case "stopped":
-      return printNotice(
-        event.uploaded_txid === null
-          ? "stopped; nothing is in the store"
-          : `stopped; TXID ${event.uploaded_txid} is safely in the store`,
-      );
+      return printNotice(sayStopped(event.uploaded_txid));
   }
+}
+
+function sayStopped(txid: string | null): string {
+  return txid === null
+    ? "stopped; nothing is in the store"
+    : `stopped; TXID ${txid} is safely in the store`;
 }

@@ -118,7 +118,10 @@ export class Replication {
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance({ ...options, replica, lease, bundle, onEvent, now }, staging);
+    const maintenance = buildMaintenance(
+      { ...options, replica, lease, bundle, onEvent, now },
+      staging,
+    );
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);

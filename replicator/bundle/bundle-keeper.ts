@@ -14,9 +14,8 @@ import {
   updateBundle,
   type BundleReport,
 } from "../../shared/replica/edge-bundle/update-bundle.ts";
-import { listObjects, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
-import { listAllFiles } from "../../shared/replica/load-plan.ts";
-import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { listObjects, toLtxFile, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { formatLtxKey, formatReplicaPrefix, type Replica } from "../../shared/replica/ltx-key.ts";
 import type { FileWatch } from "./watch-files.ts";
 import { localFirst } from "./local-first.ts";
 
@@ -184,8 +183,17 @@ export class BundleKeeper implements FileWatch {
 
   async #list(signal: AbortSignal): Promise<Map<string, LtxFileInfo>> {
     this.#storedMeanwhile = [];
-    const listed = await listAllFiles(this.#options.replica, signal);
-    const files = [...listed, ...this.#storedMeanwhile];
+    const { replica } = this.#options;
+    const files: LtxFileInfo[] = [];
+    // All levels at once: a small replica takes one LIST.
+    for await (const object of listObjects(replica, {
+      prefix: formatReplicaPrefix(replica),
+      signal,
+    })) {
+      const file = toLtxFile(replica, object);
+      if (file) files.push(file);
+    }
+    files.push(...this.#storedMeanwhile);
     return new Map(files.map((file) => [file.key, file]));
   }
 

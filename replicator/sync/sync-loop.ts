@@ -46,6 +46,8 @@ export class Replication {
   readonly #demands = new Demands();
   #syncedAtMs: number | undefined;
   #isRunning = false;
+  /** What waits in the log is left there for now, perhaps because the store is behind. */
+  #isHeldBack = false;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -109,7 +111,8 @@ export class Replication {
     const capture = new WalCapture({ ...options, source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const onUploaded = (uploadedTxid: Txid) => {
-      wakeup.notify();
+      // Otherwise whoever commits next wakes it.
+      if (replication.#isHeldBack) wakeup.notify();
       replication.#maintenance.uploaded(uploadedTxid);
     };
     const onDiverged = () => wakeup.notify();
@@ -278,6 +281,7 @@ export class Replication {
       // A long log is read whatever the pace is, so that it can be checkpointed.
       const isLong = this.#capture.hasFrames(longFrames);
       const waitMs = isLong ? 0 : this.#pacer.waitMs(this.#uploader.waiting);
+      this.#isHeldBack = waitMs > 0;
       if (waitMs > 0) return waitMs;
       const { txid } = this.#capture;
       const isDue = txid !== undefined && this.#checkpoints.isDue();
@@ -285,6 +289,8 @@ export class Replication {
       else await this.#stager.next();
       if (this.#capture.txid === txid) return undefined;
       this.#pacer.take();
+      // Whatever was committed meanwhile has woken this loop.
+      if (!this.#capture.isCutShort && !this.#wakeup.isPending) return undefined;
     }
     return undefined;
   }

@@ -9,6 +9,7 @@ import {
   hasWalFrames,
   readWalBatch,
   WalFile,
+  walBytesOf,
   walFrameCount,
   walStart,
   type WalPosition,
@@ -100,6 +101,8 @@ export class WalCapture {
    * captured. All of them count when it was begun anew since.
    */
   hasFrames(frames: number, since: CapturePosition = this.#position): boolean {
+    // Asked at every look: mostly the file's size says that there are not.
+    if (this.walFileBytes() < walBytesOf(frames, this.#source)) return false;
     using wal = WalFile.open(this.#source.walPath);
     const header = wal?.header();
     if (!wal || !header) return false;
@@ -121,7 +124,7 @@ export class WalCapture {
    */
   async capture(): Promise<StagedFile | undefined> {
     using wal = WalFile.open(this.#source.walPath);
-    const decision = this.#decide(wal);
+    const decision = lookAtLog(this.#source, wal, this.#position);
     if (decision.kind === "full") return await this.#captureImage(decision.reason);
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
@@ -144,7 +147,7 @@ export class WalCapture {
    */
   hold(): HeldFile | "image" | undefined {
     using wal = WalFile.open(this.#source.walPath);
-    const decision = this.#decide(wal);
+    const decision = lookAtLog(this.#source, wal, this.#position);
     if (decision.kind === "full") return "image";
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
@@ -169,10 +172,6 @@ export class WalCapture {
     };
   }
 
-  #decide(wal: WalFile | undefined): CaptureDecision {
-    return lookAtLog(this.#source, wal, this.#position);
-  }
-
   #nextLtx(wal: WalFile, decision: CaptureDecision) {
     if (decision.kind !== "incremental") return undefined;
     const batch = readWalBatch(wal, decision.from, BATCH_BYTES_MAX);
@@ -193,7 +192,7 @@ export class WalCapture {
    */
   noticeNewLog(): void {
     using wal = WalFile.open(this.#source.walPath);
-    const decision = this.#decide(wal);
+    const decision = lookAtLog(this.#source, wal, this.#position);
     if (decision.kind === "incremental") this.#position = decision.from;
     if (decision.kind === "full") this.#position = undefined;
   }

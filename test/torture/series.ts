@@ -233,7 +233,7 @@ class Series {
       `restored commit ${commit}; ${this.#promised.commit} was promised`,
     );
     if (this.#random.below(3) === 0) {
-      await this.#restore(BigInt(1 + this.#random.below(Number(newest))));
+      await this.#restore(this.#random.pick(await this.#judge.restorable()));
     }
   }
 

@@ -79,10 +79,10 @@ export class LocationCache {
     return this.#ticks;
   }
 
-  /** Doubles the room when three quarters are taken. */
+  /** Doubles the room when half of it is taken: beyond that, some sets are full while others are empty. */
   #grow(): void {
     const old = this.#slots;
-    if (old.sets >= this.#setsMax || this.#used < 0.75 * old.sets * WAYS) return;
+    if (old.sets >= this.#setsMax || this.#used < 0.5 * old.sets * WAYS) return;
     const larger = new Slots(2 * old.sets);
     for (let slot = 0; slot < old.owners.length; slot++) {
       if (old.owners[slot] === 0) continue;

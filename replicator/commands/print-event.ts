@@ -52,20 +52,27 @@ export function printEvent(
       return printNotice(
         `old files stay in the store, because it does not allow to delete them: ${event.message}`,
       );
+    case "bundle-failed":
+      return printNotice(
+        `the edge bundle could not be written: ${event.message}; next try in ${event.retry_ms} ms`,
+      );
     case "retention-failed":
       return printNotice(`old files could not be deleted: ${event.message}`);
     // Drawn on a terminal, and passed over elsewhere.
     case "progress":
+    case "bundle-written":
     case "retention-checked":
     case "retention-deleted":
     case "compacted":
     case "checkpointed":
       return undefined;
     case "stopped":
-      return printNotice(
-        event.uploaded_txid === null
-          ? "stopped; nothing is in the store"
-          : `stopped; TXID ${event.uploaded_txid} is safely in the store`,
-      );
+      return printNotice(sayStopped(event.uploaded_txid));
   }
+}
+
+function sayStopped(txid: string | null): string {
+  return txid === null
+    ? "stopped; nothing is in the store"
+    : `stopped; TXID ${txid} is safely in the store`;
 }

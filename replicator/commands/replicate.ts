@@ -54,6 +54,10 @@ export function addReplicate(program: Command, signal: AbortSignal): void {
       "--no-lease",
       "take no lease in the store (lock.json): for stores without conditional writes; the path must have one writer",
     )
+    .option(
+      "--no-edge-bundle",
+      "keep no edge bundle (eddy/head, eddy/base-…) beside the LTX files: the Worker then reads more to begin with",
+    )
     .addOption(
       new Option(
         "--page-codec <codec>",

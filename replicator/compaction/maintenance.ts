@@ -1,3 +1,4 @@
+import type { BundleKeeper } from "../bundle/bundle-keeper.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { Wakeup } from "../sync/wakeup.ts";
 import type { Ladder } from "./ladder.ts";
@@ -12,6 +13,8 @@ export interface MaintenanceParts {
   readonly snapshots: Snapshots;
   /** Absent where nothing is to be deleted. */
   readonly retention: Retention | undefined;
+  /** Absent where the replica has no edge bundle. */
+  readonly bundle: BundleKeeper | undefined;
   readonly now: () => number;
 }
 
@@ -30,10 +33,11 @@ export class Maintenance {
 
   /** Says what the newest TXID at level 0 is; undefined at the start of an empty replica. */
   uploaded(txid: Txid | undefined): void {
-    const { ladder, snapshots } = this.#parts;
+    const { ladder, snapshots, bundle } = this.#parts;
     const dueMs = this.#dueMs();
     ladder.uploaded(txid);
     snapshots.uploaded(txid);
+    bundle?.uploaded();
     if (this.#dueMs() < dueMs) this.#wakeup.notify();
   }
 
@@ -42,10 +46,10 @@ export class Maintenance {
    * of another history, so that the store is asked again. What is under way ends first.
    */
   async adopted(txid: Txid | undefined): Promise<void> {
-    const { ladder, snapshots, retention } = this.#parts;
+    const { ladder, snapshots, retention, bundle } = this.#parts;
     this.uploaded(txid);
     await this.#alone(async () => {
-      for (const each of [ladder, snapshots, retention]) each?.forget();
+      for (const each of [ladder, snapshots, retention, bundle]) each?.forget();
     });
     this.#wakeup.notify();
   }
@@ -61,7 +65,7 @@ export class Maintenance {
 
   /** Does what is due. */
   async runDue(signal: AbortSignal): Promise<void> {
-    const { ladder, snapshots, retention } = this.#parts;
+    const { ladder, snapshots, retention, bundle } = this.#parts;
     await this.#alone(async () => {
       await ladder.runDue(signal);
       if (await snapshots.runDue(signal)) {
@@ -70,6 +74,7 @@ export class Maintenance {
         await ladder.runDue(signal);
       }
       await retention?.runDue(signal);
+      await bundle?.runDue(signal);
     });
   }
 
@@ -92,9 +97,15 @@ export class Maintenance {
     await this.#alone(async () => await this.#parts.retention?.enforceNow(signal));
   }
 
+  /** Brings the edge bundle to what is in the store now, where it does not cover that yet. */
+  async coverNow(signal: AbortSignal): Promise<void> {
+    await this.#alone(async () => await this.#parts.bundle?.writeNow(signal));
+  }
+
   #dueMs(): number {
-    const { ladder, snapshots, retention } = this.#parts;
-    return Math.min(ladder.dueMs, snapshots.dueMs, retention?.dueMs ?? Number.POSITIVE_INFINITY);
+    const { ladder, snapshots, retention, bundle } = this.#parts;
+    const optional = [retention, bundle].map((each) => each?.dueMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(ladder.dueMs, snapshots.dueMs, ...optional);
   }
 
   async #alone<Result>(job: () => Promise<Result>): Promise<Result> {

@@ -22,6 +22,8 @@ export interface OverrideFlags {
   readonly pageCodec?: PageCodec;
   /** False: `--no-lease`. */
   readonly lease: boolean;
+  /** False: `--no-edge-bundle`. */
+  readonly edgeBundle: boolean;
 }
 
 /**
@@ -57,7 +59,7 @@ export async function configOf(
 
 /** `config` with what the command line says in the place of what the file says. */
 export function override(config: Config, flags: OverrideFlags): Config {
-  const { syncInterval, restoreIfDbNotExists, exec, lease, pageCodec } = flags;
+  const { syncInterval, restoreIfDbNotExists, exec, lease, edgeBundle, pageCodec } = flags;
   const settings = {
     ...(syncInterval !== undefined && {
       syncIntervalMs: parseDuration(syncInterval, "--sync-interval"),
@@ -65,6 +67,7 @@ export function override(config: Config, flags: OverrideFlags): Config {
     ...(restoreIfDbNotExists && { restoreIfMissing: true }),
     ...(pageCodec !== undefined && { codec: pageCodec }),
     ...(!lease && { lease }),
+    ...(!edgeBundle && { edgeBundle }),
   };
   return {
     ...config,

@@ -30,6 +30,8 @@ export interface DatabaseSettings {
   readonly statusIntervalMs: number | undefined;
   /** False: nothing but the operator keeps two writers apart. */
   readonly lease: boolean | undefined;
+  /** False: no edge bundle is kept beside the LTX files. */
+  readonly edgeBundle: boolean | undefined;
   /** A database that is not there is restored from its replica before it is replicated. */
   readonly restoreIfMissing: boolean;
 }
@@ -110,6 +112,7 @@ export const UNCONFIGURED: Config = {
     codec: undefined,
     statusIntervalMs: undefined,
     lease: undefined,
+    edgeBundle: undefined,
     restoreIfMissing: false,
   },
   logging: { level: undefined, type: undefined, stderr: undefined },

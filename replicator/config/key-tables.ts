@@ -92,6 +92,7 @@ const SETTING_KEYS = [
   "l0-retention",
   "retention",
   "lease",
+  "edge-bundle",
   "page-codec",
   "status-interval",
 ];

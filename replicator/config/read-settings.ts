@@ -22,6 +22,7 @@ export function readSettings(fields: Fields, defaults: Settings | undefined): Se
     codec: codecOf(fields.get("page-codec")) ?? defaults?.codec,
     statusIntervalMs: fields.durationMs("status-interval", 1_000) ?? defaults?.statusIntervalMs,
     lease: fields.flag("lease") ?? defaults?.lease,
+    edgeBundle: fields.flag("edge-bundle") ?? defaults?.edgeBundle,
   };
 }
 

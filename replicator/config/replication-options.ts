@@ -18,6 +18,7 @@ export function replicationOptionsOf(config: DatabaseConfig): Configured {
     retentionEnabled: config.retentionEnabled,
     codec: config.codec,
     lease: config.lease,
+    edgeBundle: config.edgeBundle ?? true,
   };
 }
 

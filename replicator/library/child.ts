@@ -36,6 +36,7 @@ async function run({ path, url, syncIntervalMs, lease }: StartOptions): Promise<
     replica,
     syncIntervalMs,
     lease,
+    edgeBundle: true,
     onEvent: (event) => void send({ type: "event", event }),
   });
   process.on("message", (request: Request) => {

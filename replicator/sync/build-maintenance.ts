@@ -2,6 +2,7 @@ import { ReplicaError } from "../../shared/errors.ts";
 import type { PageCodec } from "../../shared/ltx/page-frame.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import type { BundleKeeper } from "../bundle/bundle-keeper.ts";
 import { Ladder } from "../compaction/ladder.ts";
 import { Maintenance } from "../compaction/maintenance.ts";
 import type { RetainedFile } from "../compaction/plan-retention.ts";
@@ -36,18 +37,19 @@ export interface MaintenanceOptions {
 interface Context extends MaintenanceOptions {
   /** Without it nothing above level 0 is written, and nothing deleted; undefined where it is switched off. */
   readonly lease?: Lease | undefined;
+  readonly bundle?: BundleKeeper | undefined;
   readonly onEvent: (event: ReplicationEvent) => void;
   readonly now: () => number;
 }
 
 /** Levels, snapshots and retention of one replication: what they do is told as its events. */
-export function buildMaintenance({ lease, ...options }: Context, staging: Staging) {
+export function buildMaintenance({ lease, bundle, ...options }: Context, staging: Staging) {
   const context = { ...options, replica: underLease(options.replica, lease) };
   return (parts: SnapshotParts & { readonly uploader: Uploader }): Maintenance => {
     const retention = context.retentionEnabled === false ? undefined : buildRetention(context);
     const snapshots = buildSnapshots(context, staging, retention, parts);
     const ladder = buildLadder(context, staging, retention, snapshots);
-    return new Maintenance({ ladder, snapshots, retention, now: context.now });
+    return new Maintenance({ ladder, snapshots, retention, bundle, now: context.now });
   };
 }
 

@@ -109,6 +109,20 @@ export type ReplicationEvent =
       readonly too_recent: number;
     }
   | {
+      /** The edge bundle covers everything up to this TXID. */
+      readonly event: "bundle-written";
+      readonly txid: string;
+      /** Whether it has a new base, or the head alone was written. */
+      readonly base: boolean;
+      readonly head_bytes: number;
+    }
+  | {
+      /** Readers do with the bundle that is there, or without; it is tried again. */
+      readonly event: "bundle-failed";
+      readonly message: string;
+      readonly retry_ms: number;
+    }
+  | {
       /** Nothing needs these files any more. */
       readonly event: "retention-deleted";
       readonly files: number;

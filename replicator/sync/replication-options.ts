@@ -15,6 +15,8 @@ export interface ReplicationOptions extends MaintenanceOptions {
   readonly stagingFolder?: string | undefined;
   /** False: no lease is taken, for stores without conditional writes. The path must have one writer then. */
   readonly lease?: boolean | undefined;
+  /** An edge bundle is kept up to date beside the LTX files, for the Worker; not by default. */
+  readonly edgeBundle?: boolean | undefined;
 }
 
 /** Where a replication stands. */

@@ -14,6 +14,7 @@ import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
 import type { OnceExtras, ReplicationOptions, ReplicationState } from "./replication-options.ts";
+import { keepBundle } from "./keep-bundle.ts";
 import { tellUploads } from "./progress.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Stager } from "./stager.ts";
@@ -89,7 +90,7 @@ export class Replication {
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, onEvent = () => undefined, now = Date.now } = options;
-    const replica = tellUploads(options.replica, onEvent);
+    const told = tellUploads(options.replica, onEvent);
     const { syncIntervalMs = SYNC_INTERVAL_MS, signal } = options;
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
@@ -98,8 +99,10 @@ export class Replication {
     const lock = undo.adopt(ProcessLock.take(staging.folder), (taken) => taken.release());
     await staging.removeUnfinished();
     // Before the replica is listed: whatever another one writes from here on is noticed by it.
-    const place = { replica, recordPath: staging.leaseRecordPath, now };
+    const place = { replica: told, recordPath: staging.leaseRecordPath, now };
     const lease = options.lease === false ? undefined : await Lease.look(place, signal);
+    const keeping = { replica: told, lease, staging, onEvent, now };
+    const { replica, bundle } = keepBundle(options.edgeBundle, keeping);
     source.holdReadLock();
     const memory = await PageMemory.load(staging, source.pageSize);
     const here = { staging, source, signal };
@@ -118,7 +121,10 @@ export class Replication {
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance({ ...options, replica, lease, onEvent, now }, staging);
+    const maintenance = buildMaintenance(
+      { ...options, replica, lease, bundle, onEvent, now },
+      staging,
+    );
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);
@@ -149,6 +155,7 @@ export class Replication {
       await this.#shipOnce(signal);
       if (extras.forceSnapshot) await this.snapshotNow(signal);
       if (extras.enforceRetention) await this.enforceRetentionNow(signal);
+      await this.#maintenance.coverNow(signal);
     } finally {
       await this.#uploader.release();
     }

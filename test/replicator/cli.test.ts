@@ -146,7 +146,13 @@ describe("eddy replicate", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as { event: string });
-    expect(events.map(({ event }) => event)).toEqual(["started", "staged", "uploaded", "stopped"]);
+    expect(events.map(({ event }) => event)).toEqual([
+      "started",
+      "staged",
+      "uploaded",
+      "bundle-written",
+      "stopped",
+    ]);
     expect(events.at(-1)).toMatchObject({ uploaded_txid: "0000000000000001", waiting: 0 });
   });
 
@@ -177,6 +183,8 @@ describe("eddy with the S3 API", () => {
     const { objects } = await r2.binding.list({ include: ["customMetadata"] });
     expect(objects.map(({ key }) => key)).toEqual([
       "prod/app.db/0000/0000000000000001-0000000000000001.ltx",
+      expect.stringMatching(/^prod\/app\.db\/eddy\/base-0000000000000001-[0-9a-f]{16}$/),
+      "prod/app.db/eddy/head",
       "prod/app.db/lock.json",
     ]);
     expect(objects[0]?.customMetadata?.["litestream-timestamp"]).toMatch(/^\d{4}-.*Z$/);

@@ -7,6 +7,7 @@ import type { Maintenance } from "../../replicator/compaction/maintenance.ts";
 import { Checkpoints } from "../../replicator/sync/checkpoint.ts";
 import type { ReplicationEvent } from "../../replicator/sync/events.ts";
 import type { Lease } from "../../replicator/sync/lease.ts";
+import { keepBundle } from "../../replicator/sync/keep-bundle.ts";
 import { Uploader } from "../../replicator/sync/uploader.ts";
 import { listAllFiles } from "../../shared/replica/load-plan.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
@@ -21,6 +22,8 @@ import { nameOf } from "./replica-fixtures.ts";
 interface FixtureOptions extends Omit<MaintenanceOptions, "replica"> {
   /** Under which levels and snapshots are written, and files deleted. */
   readonly lease?: Lease;
+  /** An edge bundle is kept up to date. */
+  readonly edgeBundle?: boolean;
 }
 
 const NEVER = new AbortController().signal;
@@ -74,8 +77,11 @@ export class MaintenanceFixture implements Disposable {
     const onEvent = (event: ReplicationEvent) => void this.events.push(event);
     const now = () => this.#clock.nowMs;
     const uploaded = capture.txid;
+    const { edgeBundle, lease } = this.#options;
+    const keeping = { replica: this.replica, lease, staging, onEvent, now };
+    const { replica, bundle } = keepBundle(edgeBundle, keeping);
     this.#uploader = new Uploader({
-      replica: this.replica,
+      replica,
       staging,
       lease: undefined,
       pending: [],
@@ -84,7 +90,7 @@ export class MaintenanceFixture implements Disposable {
       onUploaded: (txid) => this.#maintenance.uploaded(txid),
       onDiverged: () => undefined,
     });
-    const context = { ...this.#options, replica: this.replica, onEvent, now };
+    const context = { ...this.#options, replica, bundle, onEvent, now };
     const { checkpoints } = this;
     this.#maintenance = buildMaintenance(
       context,

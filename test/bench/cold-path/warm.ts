@@ -1,17 +1,17 @@
 /** The same queries again: nothing is asked of the bucket, and how near it is to SQLite over a database in memory. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { milliseconds, percentile, printTable } from "../statistics.ts";
+import { printTable } from "../statistics.ts";
 import type { DelayingProxy } from "./delaying-proxy.ts";
 import type { Place, PreparedReplica } from "./replicas.ts";
 import { startWorker } from "./readers.ts";
-import { FIRST, measure, STEPS } from "./steps.ts";
+import { FIRST, STEPS } from "./steps.ts";
 
-const REPEATS = 50;
+const REPEATS = 500;
 /** Of a scan, which takes some hundred times as long. */
-const REPEATS_OF_SCANS = 5;
+const REPEATS_OF_SCANS = 20;
 
-/** Prints the table of warm repeats, what a request of HTTP takes by itself left out of ours. */
+/** Prints the table of warm repeats. */
 export async function printWarm(
   { seaweed, proxy }: Place & { readonly proxy: DelayingProxy },
   replica: PreparedReplica,
@@ -20,35 +20,31 @@ export async function printWarm(
   worker.use(replica.path);
   const sqljs = await loadSqlJs();
   const whole = new sqljs.Database(readFileSync(replica.databasePath));
-  const overheadMs = await medianOf(REPEATS, async () => {
-    await (await fetch(`${worker.workerd.url}/healthz`)).text();
-  });
   const rows = [["", "Eddy", "requests", "sql.js, all in memory", "ratio", "goal"]];
   for (const step of [FIRST, ...STEPS]) {
     const { sql, args } = step.ask(replica.rows);
     const isScan = args.length === 0;
     await worker.ask({ sql, args });
-    let requests = 0;
-    const repeats = isScan ? REPEATS_OF_SCANS : REPEATS;
-    const oursMs = await medianOf(repeats, async () => {
-      const { lists, gets } = await measure(worker, proxy, { sql, args });
-      requests += lists + gets;
-    });
-    const theirsMs = await medianOf(repeats, () => whole.exec(sql, args));
-    const netMs = Math.max(0, oursMs - overheadMs);
-    const ratio = `${(netMs / theirsMs).toFixed(1)}x`;
+    const times = isScan ? REPEATS_OF_SCANS : REPEATS;
+    proxy.take();
+    const oursMs = await worker.repeat({ sql, args }, times);
+    const { lists, gets } = proxy.take();
+    const startedMs = performance.now();
+    for (let time = 0; time < times; time++) whole.exec(sql, args);
+    const theirsMs = (performance.now() - startedMs) / times;
+    const ratio = `${(oursMs / theirsMs).toFixed(1)}x`;
     rows.push([
-      name,
-      milliseconds(netMs),
-      String(requests),
-      milliseconds(theirsMs),
+      step.name,
+      microseconds(oursMs),
+      String(lists + gets),
+      microseconds(theirsMs),
       ratio,
       "0, 2x",
     ]);
   }
   whole.close();
   printTable(
-    `${replica.title}, warm repeats (${milliseconds(overheadMs)} of HTTP a request taken off ours)`,
+    `${replica.title}, warm repeats: a whole request to our Worker but for the socket, and the bare query`,
     rows,
   );
 }
@@ -66,12 +62,6 @@ async function loadSqlJs(): Promise<SqlJs> {
   return await load();
 }
 
-async function medianOf(times: number, run: () => unknown): Promise<number> {
-  const durationsMs: number[] = [];
-  for (let time = 0; time < times; time++) {
-    const startedMs = performance.now();
-    await run();
-    durationsMs.push(performance.now() - startedMs);
-  }
-  return percentile(durationsMs, 0.5);
+function microseconds(ms: number): string {
+  return `${Math.round(ms * 1_000)} µs`;
 }

@@ -1,6 +1,7 @@
 /** `npm run bench [NAME …]`: prints our figures beside the peers', measured in the same run. */
 import { QUIET_WRANGLER } from "../../tools/quiet-wrangler.ts";
 import { benchCodec } from "./codec.ts";
+import { benchColdPath, benchColdPathLarge } from "./cold-path/cold-path.ts";
 import { benchCommitToBucket } from "./commit-to-bucket.ts";
 import { benchFirstImage } from "./first-image.ts";
 import { benchCommitToQueryable } from "./commit-to-queryable.ts";
@@ -10,6 +11,8 @@ import { benchHourOfLoad } from "./hour-of-load.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   codec: benchCodec,
+  "cold-path": benchColdPath,
+  "cold-path-large": benchColdPathLarge,
   "first-image": benchFirstImage,
   "commit-to-bucket": benchCommitToBucket,
   "commit-to-queryable": benchCommitToQueryable,

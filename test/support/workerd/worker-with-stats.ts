@@ -1,4 +1,4 @@
-/** The product's Worker and two more routes, for tests over real sockets that look at its memory. */
+/** The product's Worker and some more routes, for tests over real sockets and benchmarks that look into it. */
 import type { Env } from "../../../worker/env.ts";
 import worker from "../../../worker/index.ts";
 import { getEngine } from "../../../worker/sqlite/engine.ts";
@@ -13,8 +13,28 @@ export default {
       case "/collect-garbage":
         (globalThis as { gc?: () => void }).gc?.();
         return new Response(null, { status: 204 });
+      case "/repeat":
+        return await repeat(request, env, context);
       default:
         return worker.fetch(request, env, context);
     }
   },
 };
+
+/** Puts the request to the route in `?path=` so many `times` within one request: what a query takes without sockets. */
+async function repeat(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
+  const { searchParams, origin } = new URL(request.url);
+  const body = await request.text();
+  const { headers } = request;
+  let last = new Response(null, { status: 400 });
+  for (let time = 0; time < Number(searchParams.get("times")); time++) {
+    const inner = new Request(`${origin}${searchParams.get("path")}`, {
+      method: "POST",
+      headers,
+      body,
+    });
+    last = await worker.fetch(inner, env, context);
+    await last.arrayBuffer();
+  }
+  return new Response(null, { status: last.status });
+}

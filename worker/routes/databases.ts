@@ -19,6 +19,7 @@ import { listDatabases } from "../replicas/directory.ts";
 import { stampOfTxid, takeInventory, type LevelSummary } from "../replicas/inventory.ts";
 import { openVersion, type Version } from "../replicas/open-version.ts";
 import { serviceFor, type Service } from "../service.ts";
+import { listUnsupportedTables } from "./unsupported-tables.ts";
 
 type DatabaseContext = Context<{ Bindings: Env }>;
 
@@ -73,6 +74,7 @@ async function answerInfo(context: DatabaseContext, name: string): Promise<Respo
     levels: inventory.levels.map(formatLevel),
     bytes: inventory.levels.reduce((sum, { bytes }) => sum + bytes, 0),
     bundle: bundle ? formatBundle(bundle) : null,
+    unsupported_tables: await listUnsupportedTables(service, version, request.signal),
     limits: REPORTED_LIMITS,
   };
   return context.json(body, 200, { ...versionHeaders(version, Date.now()), ...NO_STORE });

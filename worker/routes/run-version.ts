@@ -5,7 +5,7 @@ import type { QueryParameters } from "../http/query-parameters.ts";
 import { QUERY_LIMITS } from "../limits.ts";
 import type { BegunVersion, Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
-import { getEngine } from "../sqlite/engine.ts";
+import { engineChoice } from "../sqlite/engine-choice.ts";
 import { runQuery, type QueryResult } from "../sqlite/run-query.ts";
 import { MeteredSource } from "./metered-source.ts";
 
@@ -56,21 +56,22 @@ export async function runBegun(
 
 /** Runs the statement; where it fails, the error says at which transaction. */
 async function run({ service, parameters, signal }: RunOptions, version: Version): Promise<Run> {
-  const { library, replica } = service;
+  const { config, library, replica } = service;
   const { snapshot, identity } = version;
   const reader = new PageReader(snapshot, { cache: library.pages, ...reopening(version) });
   const sourceKey = `${replica.path} ${identity}`;
   const wasVerified = !library.isUnverified(sourceKey);
   const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
   try {
-    const result = await runQuery(await getEngine(), {
+    const request = {
       source,
       sourceKey,
       sql: parameters.sql,
       args: parameters.args,
       limits: { ...QUERY_LIMITS, rowsMax: parameters.rowsMax },
       signal,
-    });
+    };
+    const result = await engineChoice(config.engine).on(replica.path, request, runQuery);
     const verified = wasVerified && !library.isUnverified(sourceKey);
     return { version, source, result, verified };
   } catch (cause) {

@@ -2,6 +2,7 @@
 import { limitRequests } from "../../../shared/replica/limit-requests.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
 import type { ObjectStore } from "../../../shared/storage/object-store.ts";
+import { readConfig } from "../../../worker/config.ts";
 import { readQueryParameters } from "../../../worker/http/query-parameters.ts";
 import { LIBRARY_LIMITS, READS_UNDER_WAY_BYTES_MAX } from "../../../worker/limits.ts";
 import { Library } from "../../../worker/replicas/library.ts";
@@ -9,6 +10,7 @@ import { MeteredStore } from "../../../worker/replicas/metered-store.ts";
 import { ReadBudget } from "../../../worker/replicas/read-budget.ts";
 import { answerQuery } from "../../../worker/routes/answer-query.ts";
 import { getEngine } from "../../../worker/sqlite/engine.ts";
+import { sqljsBuild } from "../../../worker/sqlite/sqljs/sqljs-instance.ts";
 import { countingStore } from "../counting-store.ts";
 import { replicaIn } from "../replica-fixtures.ts";
 
@@ -79,13 +81,13 @@ export function coldReader(
   let isNew = true;
   const respond = async (sql: string, { at, headers }: QueryOptions = {}) => {
     // The engine is the test's own isolate's, and its connections hold pages of other readers.
-    if (isNew) (await getEngine()).live.pool.closeAll();
+    if (isNew) (await getEngine(sqljsBuild)).live.pool.closeAll();
     isNew = false;
     const search = new URLSearchParams({ sql, max_stale_ms: "0" }).toString();
     const url = `https://eddy.test/v1/dbs/db/query?${search}`;
     const request = new Request(url, { headers: { ...headers } });
     const meter = new MeteredStore(limitRequests(counted, 6), budget);
-    const config = { databases: undefined, replicaRoot: "", headTtlMs: 1_000 };
+    const config = { ...readConfig({}), headTtlMs: 1_000 };
     const service = { config, library, replica: replicaIn(meter, path), meter };
     const parameters = await readQueryParameters(request);
     const { signal } = request;

@@ -8,6 +8,8 @@ declare module "vitest" {
     readonly shop: Images;
     readonly orders: Images;
     readonly ledger: Images;
+    readonly modules: Images;
+    readonly utf16: Images;
   }
 }
 

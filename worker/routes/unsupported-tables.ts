@@ -5,6 +5,7 @@ import type { Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
 import { buildsOf, engineChoice } from "../sqlite/engine-choice.ts";
 import { type QueryResult, runQuery } from "../sqlite/run-query.ts";
+import { MeteredSource } from "./metered-source.ts";
 import {
   findUnsupportedTables,
   type UnsupportedTable,
@@ -20,8 +21,9 @@ export async function listUnsupportedTables(
   { snapshot, identity }: Version,
   signal: AbortSignal,
 ): Promise<readonly UnsupportedTable[] | null> {
-  const source = new PageReader(snapshot, { cache: library.pages });
   const sourceKey = `${replica.path} ${identity}`;
+  const reader = new PageReader(snapshot, { cache: library.pages });
+  const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
   const query = (sql: string): Promise<QueryResult> => {
     const request = { source, sourceKey, sql, args: [], limits: QUERY_LIMITS, signal };
     return engineChoice(config.engine).on(replica.path, request, runQuery);

@@ -2,6 +2,7 @@
 import { limitRequests } from "../../../shared/replica/limit-requests.ts";
 import type { Replica } from "../../../shared/replica/ltx-key.ts";
 import type { ObjectStore } from "../../../shared/storage/object-store.ts";
+import { readConfig } from "../../../worker/config.ts";
 import { readQueryParameters } from "../../../worker/http/query-parameters.ts";
 import { LIBRARY_LIMITS, READS_UNDER_WAY_BYTES_MAX } from "../../../worker/limits.ts";
 import { Library } from "../../../worker/replicas/library.ts";
@@ -86,12 +87,7 @@ export function coldReader(
     const url = `https://eddy.test/v1/dbs/db/query?${search}`;
     const request = new Request(url, { headers: { ...headers } });
     const meter = new MeteredStore(limitRequests(counted, 6), budget);
-    const config = {
-      databases: undefined,
-      replicaRoot: "",
-      headTtlMs: 1_000,
-      engine: "auto",
-    } as const;
+    const config = { ...readConfig({}), headTtlMs: 1_000 };
     const service = { config, library, replica: replicaIn(meter, path), meter };
     const parameters = await readQueryParameters(request);
     const { signal } = request;

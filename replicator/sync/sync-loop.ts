@@ -115,16 +115,12 @@ export class Replication {
       if (replication.#isHeldBack) wakeup.notify();
       replication.#maintenance.uploaded(uploadedTxid);
     };
-    const onDiverged = () => wakeup.notify();
-    const shipping = { replica, staging, lease, onEvent };
-    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
+    const shipping = { replica, staging, lease, onEvent, onDiverged: () => wakeup.notify() };
+    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded });
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance(
-      { ...options, replica, lease, bundle, onEvent, now },
-      staging,
-    );
+    const maintenance = buildMaintenance({ ...options, ...keeping, replica, bundle }, staging);
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);

@@ -68,6 +68,11 @@ export class EngineChoice {
     }
   }
 
+  /** Makes the engine ready on which a statement would begin; where it cannot be, the statement says so. */
+  async prepare(database: string): Promise<void> {
+    await this.#engineOf(this.#remembered.get(database) ?? this.#first).catch(() => undefined);
+  }
+
   get #first(): SqliteBuild {
     const [first] = this.#builds;
     if (first === undefined) throw new Error("there is no build of SQLite to choose from");

@@ -69,11 +69,16 @@ export class BundleLocator implements PageLocator {
     return this.#known(pgno);
   }
 
+  atHand(pgno: number): FoundPage | undefined {
+    const hot = this.#hot.get(pgno);
+    return hot && this.#open(this.#decode(hot));
+  }
+
   async find(pgno: number, read: LocatorRead): Promise<FoundPage> {
     const known = this.get(pgno);
     if (known !== undefined) return { location: known };
-    const hot = this.#hot.get(pgno);
-    if (hot) return this.#open(this.#decode(hot));
+    const hot = this.atHand(pgno);
+    if (hot) return hot;
     const place = this.#recordOf(pgno);
     const record = place && (await this.#readRecord(pgno, place, read));
     if (record) return this.#open(record);

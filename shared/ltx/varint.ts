@@ -46,3 +46,10 @@ export function writeUvarint(target: Uint8Array, offset: number, value: number):
   target[offset++] = rest;
   return offset;
 }
+
+/** How many bytes `writeUvarint` writes for a value. */
+export function uvarintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}

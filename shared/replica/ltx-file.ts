@@ -2,10 +2,13 @@ import { ReplicaError, isReplicaError } from "../errors.ts";
 import { pageChecksum32 } from "../ltx/checksum.ts";
 import { decodeLtx } from "../ltx/decoder.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
-import { decodePageFrame, PAGE_HEADER_BYTES } from "../ltx/page-frame.ts";
-import { LTX_INDEX_LENGTH_BYTES, readPageIndex } from "../ltx/page-index.ts";
+import { readIndexWindow, type IndexWindow } from "../ltx/index-window.ts";
+import { decodePageFrame, PAGE_HEADER_BYTES, PageFrameExtent } from "../ltx/page-frame.ts";
+import { LTX_INDEX_LENGTH_BYTES, readPageIndex, type PageIndexVisitor } from "../ltx/page-index.ts";
 import { checkTrailer, decodeTrailer, LTX_TRAILER_BYTES } from "../ltx/trailer.ts";
 import { formatTxid } from "../ltx/txid.ts";
+import { uvarintBytes } from "../ltx/varint.ts";
+import type { IndexWindows } from "./index-windows.ts";
 import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
 import type { PageCache } from "./page-cache.ts";
@@ -18,20 +21,36 @@ export const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 /** Of a larger file, what is read of its beginning: header and the first pages, page 1 among them. */
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES_MIN = 32 * 1024;
-/** An index that is longer than this has 50,000 pages: one more read for it is not what takes time. */
-const TAIL_BYTES_MAX = 512 * 1024;
+/** A longer page index, of some 50,000 pages, is not read whole: who wants a row needs little of it. In bytes. */
+const INDEX_BYTES_MAX = 512 * 1024;
+/** What is read of the end of a file whose index is surely longer, and kept of one whose index turns out to be. */
+const LAZY_TAIL_BYTES = 64 * 1024;
 /** A page index is about so much of its file: 9 bytes for a page that compresses to some 1,400. */
 const TAIL_SHARE = 1 / 160;
 const FOOTER_BYTES = LTX_INDEX_LENGTH_BYTES + LTX_TRAILER_BYTES;
 /** Header, the zero page header behind the pages, an empty index, its length, trailer. */
 const LTX_BYTES_MIN = LTX_HEADER_BYTES + PAGE_HEADER_BYTES + 1 + FOOTER_BYTES;
 
-/** An LTX file whose header and page index were read and checked. */
+/** Where the page index of a file lies, and what it ends with. */
+export interface IndexBounds {
+  /** In bytes from the start of the file. */
+  readonly offset: number;
+  /** In bytes, with the zero that closes it. */
+  readonly length: number;
+  /** The last page in it; 0 when there is none. */
+  readonly lastPgno: number;
+}
+
+/** An LTX file whose header and page index, or the bounds of it, were read and checked. */
 export interface LtxFile {
   readonly info: LtxFileInfo;
   readonly header: LtxHeader;
-  /** The page index as it is stored: `readPageIndex` walks it. Some 9 bytes a page. */
-  readonly index: Uint8Array;
+  /**
+   * The page index as it is stored: `readPageIndex` walks it. Some 9 bytes a page. Undefined when it is
+   * so long that only parts of it are read, as a `LazyIndex` does.
+   */
+  readonly index: Uint8Array | undefined;
+  readonly bounds: IndexBounds;
   /** `pageChecksum32` of each page in the order of the index, where the file was read whole and verified. */
   readonly checksums?: Uint32Array | undefined;
 }
@@ -44,6 +63,8 @@ export interface OpenLtxFileOptions {
    * verified from then on; 64 KiB when left out, `WHOLE_BYTES_MAX` at most.
    */
   readonly wholeBytesMax?: number | undefined;
+  /** Takes the parts of a long page index that come along. */
+  readonly windows?: IndexWindows | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,7 +75,7 @@ export function fileIdentity({ key, etag }: LtxFileInfo): string {
 
 /**
  * Opens an LTX file: one read for a small one, two side by side for a larger one, and a third only
- * when the page index is longer than was guessed.
+ * when the page index is longer than was guessed and no longer than 512 KiB.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE`, naming the object; `OBJECT_MISSING` when it is gone.
  */
@@ -87,6 +108,9 @@ async function openWhole(
   const { bytes } = await readObject(replica, info, range, signal);
   const { header, pages } = decodeLtx(bytes);
   const index = indexAtEnd(bytes, indexLength(bytes, info.sizeBytes));
+  const offset = bytes.length - FOOTER_BYTES - index.length;
+  const lastPgno = pages.at(-1)?.pgno ?? 0;
+  const bounds = { offset, length: index.length, lastPgno };
   const checksums = new Uint32Array(pages.length);
   const identity = fileIdentity(info);
   let next = 0;
@@ -96,41 +120,124 @@ async function openWhole(
     cache?.set(identity, offset, data, true);
   });
   // A copy, so that the whole file is not kept for its index.
-  return { info, header, index: index.slice(), checksums };
+  return { info, header, index: index.slice(), bounds, checksums };
 }
 
 async function openByParts(
   replica: Replica,
   info: LtxFileInfo,
-  { cache, signal }: OpenLtxFileOptions,
+  options: OpenLtxFileOptions,
 ): Promise<LtxFile> {
   const { sizeBytes } = info;
-  const guess = Math.min(Math.max(TAIL_BYTES_MIN, sizeBytes * TAIL_SHARE), TAIL_BYTES_MAX);
-  const tailBytes = Math.min(sizeBytes, Math.ceil(guess));
+  const { signal } = options;
+  const tailBytes = guessTailBytes(sizeBytes);
   const [head, tail] = await Promise.all([
     readObject(replica, info, { offset: 0, length: HEAD_BYTES }, signal),
     readObject(replica, info, { offset: sizeBytes - tailBytes, length: tailBytes }, signal),
   ]);
   const header = decodeHeader(head.bytes);
   checkTrailer(decodeTrailer(tail.bytes.subarray(-LTX_TRAILER_BYTES)), header);
-  const indexBytes = indexLength(tail.bytes, sizeBytes);
-  const start = sizeBytes - FOOTER_BYTES - indexBytes;
-  const known = indexAtEnd(tail.bytes, Math.min(indexBytes, tailBytes - FOOTER_BYTES));
-  const index = new Uint8Array(indexBytes);
-  index.set(known, indexBytes - known.length);
-  if (known.length < indexBytes) {
-    const missing = { offset: start, length: indexBytes - known.length };
+  const length = indexLength(tail.bytes, sizeBytes);
+  const offset = sizeBytes - FOOTER_BYTES - length;
+  const known = indexAtEnd(tail.bytes, Math.min(length, tailBytes - FOOTER_BYTES));
+  const parts = { info, header, head: head.bytes, indexTail: known, offset, length };
+  if (length > INDEX_BYTES_MAX) return openLazily(parts, options);
+  const index = new Uint8Array(length);
+  index.set(known, length - known.length);
+  if (known.length < length) {
+    const missing = { offset, length: length - known.length };
     index.set((await readObject(replica, info, missing, signal)).bytes);
   }
-  const identity = fileIdentity(info);
-  const end = readPageIndex(index, (pgno, offset, size) => {
-    if (offset + size > head.bytes.length || !cache || cache.has(identity, offset)) return;
-    const frame = head.bytes.subarray(offset, offset + size);
-    cache.set(identity, offset, decodeFrameOf(pgno, frame, header.pageSize));
+  let lastPgno = 0;
+  const take = headTaker(parts, options);
+  const end = readPageIndex(index, (pgno, frameOffset, size) => {
+    lastPgno = pgno;
+    take(pgno, frameOffset, size);
   });
-  if (end + PAGE_HEADER_BYTES !== start)
-    refuse(`its pages end at byte ${end}, its index begins at ${start}`);
-  return { info, header, index };
+  checkEnd(end, offset);
+  return { info, header, index, bounds: { offset, length, lastPgno } };
+}
+
+function guessTailBytes(sizeBytes: number): number {
+  const guess = sizeBytes * TAIL_SHARE;
+  if (guess > 2 * INDEX_BYTES_MAX) return LAZY_TAIL_BYTES;
+  const bounded = Math.min(Math.max(TAIL_BYTES_MIN, guess), INDEX_BYTES_MAX);
+  return Math.min(sizeBytes, Math.ceil(bounded));
+}
+
+/** What was read of a large file. */
+interface FileParts {
+  readonly info: LtxFileInfo;
+  readonly header: LtxHeader;
+  /** Its beginning. */
+  readonly head: Uint8Array;
+  /** The end of its page index. */
+  readonly indexTail: Uint8Array;
+  /** Where the index lies, in bytes. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Keeps what is known of a long page index: the entries of the first pages, whose frames came along, and the last. */
+function openLazily(parts: FileParts, options: OpenLtxFileOptions): LtxFile {
+  const { info, header, offset, length } = parts;
+  const tail = parts.indexTail.subarray(-LAZY_TAIL_BYTES);
+  const start = length - tail.length;
+  const last = readIndexWindow(tail, { start, isAligned: false, isEnd: true });
+  if (!last) return refuse("its page index ends with no whole entry");
+  checkEnd(last.offsets[last.pgnos.length], offset);
+  const first = firstEntries(parts);
+  const take = headTaker(parts, options);
+  for (const [entry, pgno] of first.pgnos.entries()) {
+    take(pgno, first.offsets[entry], first.offsets[entry + 1] - first.offsets[entry]);
+  }
+  const identity = fileIdentity(info);
+  if (first.pgnos.length > 0) options.windows?.add(identity, first);
+  options.windows?.add(identity, last);
+  const lastPgno = last.pgnos[last.pgnos.length - 1];
+  return { info, header, index: undefined, bounds: { offset, length, lastPgno } };
+}
+
+/** The index entries of the frames that lie whole in a file's beginning: the frames themselves tell. */
+function firstEntries({ head, header }: FileParts): IndexWindow {
+  const extent = new PageFrameExtent(header.pageSize);
+  const pgnos: number[] = [];
+  const offsets = [LTX_HEADER_BYTES];
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  let end = 0;
+  // Bounded by the beginning: each frame takes bytes of it.
+  for (let offset = LTX_HEADER_BYTES; ;) {
+    extent.reset();
+    let isWhole = false;
+    while (!isWhole && offset + extent.needed <= head.length) {
+      isWhole = extent.advance(head, offset);
+    }
+    if (!isWhole) break;
+    const pgno = view.getUint32(offset);
+    end += uvarintBytes(pgno) + uvarintBytes(offset) + uvarintBytes(extent.needed);
+    offset += extent.needed;
+    pgnos.push(pgno);
+    offsets.push(offset);
+  }
+  return { start: 0, end, pgnos: Uint32Array.from(pgnos), offsets: Float64Array.from(offsets) };
+}
+
+/** Takes pages whose frames lie whole in the file's beginning into the cache. */
+function headTaker(
+  { info, header, head }: FileParts,
+  { cache }: OpenLtxFileOptions,
+): PageIndexVisitor {
+  const identity = fileIdentity(info);
+  return (pgno, offset, size) => {
+    if (offset + size > head.length || !cache || cache.has(identity, offset)) return;
+    const frame = head.subarray(offset, offset + size);
+    cache.set(identity, offset, decodeFrameOf(pgno, frame, header.pageSize));
+  };
+}
+
+function checkEnd(framesEnd: number, indexOffset: number): void {
+  if (framesEnd + PAGE_HEADER_BYTES === indexOffset) return;
+  refuse(`its pages end at byte ${framesEnd}, its index begins at ${indexOffset}`);
 }
 
 /** Decodes a frame and makes sure that it holds the page that was asked for. */

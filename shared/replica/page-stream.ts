@@ -3,6 +3,7 @@ import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { lockPgno } from "../sqlite/database-header.ts";
 import { inParallel } from "./in-parallel.ts";
 import { limitRequests } from "./limit-requests.ts";
+import { locatePages } from "./locate-pages.ts";
 import { planPageRanges } from "./page-ranges.ts";
 import { readPages } from "./read-pages.ts";
 import { reopenSnapshot, type Snapshot } from "./snapshot.ts";
@@ -103,14 +104,17 @@ async function readRun(
 ): Promise<Uint8Array> {
   const { pageSize, pages } = snapshot;
   const pgnos = Array.from({ length: lastPgno - firstPgno + 1 }, (_, index) => firstPgno + index);
-  const missing = pgnos.find((pgno) => pgno !== lockPgno(pageSize) && !pages.get(pgno));
+  const wanted = pgnos.filter((pgno) => pgno !== lockPgno(pageSize));
+  const found = await locatePages(pages, wanted, { replica: snapshot.replica, signal });
+  const places = { get: (pgno: number) => found.get(pgno)?.location };
+  const missing = wanted.find((pgno) => !places.get(pgno));
   if (missing !== undefined) {
     const sentence = `page ${missing} of ${snapshot.commit} is in none of the LTX files of its plan`;
     throw new ReplicaError("CORRUPT_PAGE", sentence);
   }
   const piece = new Uint8Array(pgnos.length * pageSize);
   const options = { lengthMax: PIECE_BYTES, gapMax: GAP_BYTES_MAX, pageSize };
-  const ranges = planPageRanges(pages, pgnos, options);
+  const ranges = planPageRanges(places, wanted, options);
   await inParallel(ranges, STORE_REQUESTS_MAX, async (range) => {
     const read = await readPages(snapshot, range, { signal });
     for (const { pgno, page } of read.pages) piece.set(page, (pgno - firstPgno) * pageSize);

@@ -1,21 +1,29 @@
 import { assert } from "../assert.ts";
 import { ReplicaError, isReplicaError } from "../errors.ts";
 import { STORE_REQUESTS_MAX } from "../limits.ts";
-import { readPageIndex } from "../ltx/page-index.ts";
 import { formatTxid, type Txid } from "../ltx/txid.ts";
 import { inParallel } from "./in-parallel.ts";
 import { limitRequests } from "./limit-requests.ts";
+import { IndexWindows } from "./index-windows.ts";
 import { loadPlan, type LoadPlanOptions } from "./load-plan.ts";
-import { fileIdentity, openLtxFile, type LtxFile } from "./ltx-file.ts";
+import { locateFiles } from "./locate-files.ts";
+import { fileIdentity, openLtxFile, WHOLE_BYTES_MAX, type LtxFile } from "./ltx-file.ts";
 import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
 import type { PageCache } from "./page-cache.ts";
 import type { PageLocator } from "./page-locator.ts";
-import { PageMap, PLAN_FILES_MAX } from "./page-map.ts";
+import { PLAN_FILES_MAX } from "./page-map.ts";
 import type { RestorePlan, RestoreTarget } from "./restore-plan.ts";
+
+/** For a snapshot that is opened by itself, in bytes. */
+const WINDOW_BYTES_DEFAULT = 2_000_000;
 
 /** A page number, an offset and a size, a varint each. */
 const INDEX_ENTRY_BYTES_MIN = 3;
+
+function defaultWindows(): IndexWindows {
+  return new IndexWindows({ bytesMax: WINDOW_BYTES_DEFAULT });
+}
 
 /** One database at one TXID: what is needed to read any of its pages. */
 export interface Snapshot {
@@ -45,6 +53,8 @@ export interface OpenPlanOptions {
   readonly files?: OpenFileCache | undefined;
   /** See `OpenLtxFileOptions`. */
   readonly wholeBytesMax?: number | undefined;
+  /** Keeps parts of long page indexes, where a caller opens more than once; a small one of its own otherwise. */
+  readonly windows?: IndexWindows | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -92,7 +102,8 @@ export async function reopenSnapshot(
 }
 
 /**
- * Opens every file of a plan, a few at a time, and keeps for each page where its newest version lies.
+ * Opens every file of a plan, a few at a time, and knows of each page where its newest version lies, or
+ * where to look for that.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE` for a damaged file, `OBJECT_MISSING` for one that is gone,
  *   `OVERLOADED` for a plan of more files than a page map can tell apart.
@@ -100,50 +111,88 @@ export async function reopenSnapshot(
 export async function openPlan(
   replica: Replica,
   plan: RestorePlan,
-  { cache, files, wholeBytesMax, signal }: OpenPlanOptions = {},
+  { windows = defaultWindows(), ...rest }: OpenPlanOptions = {},
 ): Promise<Snapshot> {
-  if (plan.files.length > PLAN_FILES_MAX) {
-    throw new ReplicaError(
-      "OVERLOADED",
-      `TXID ${formatTxid(plan.txid)} takes ${plan.files.length} LTX files, more than the ${PLAN_FILES_MAX} that can be opened: compact the replica, or use \`eddy restore\``,
-    );
-  }
+  refuseTooMany(plan.files.length, plan.txid);
+  const options = { windows, ...rest };
+  const opened = await openFiles(replica, plan.files, options);
+  const newest = opened.at(-1);
+  assert(newest, "a restore plan holds at least one file");
+  checkFiles(opened, newest, 0);
+  const { pageSize, commit, timestampMs } = newest.header;
+  const pages = locateFiles(opened, { commit, windows });
+  const { files, txid } = plan;
+  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+}
+
+/**
+ * A snapshot with files that are newer, and follow it without a gap: what they hold is read from them,
+ * everything else as before. Files up to 4 MiB are read whole and verified.
+ *
+ * @throws {ReplicaError} `CORRUPT_PAGE` for a damaged file, `OBJECT_MISSING` for one that is gone,
+ *   `OVERLOADED` when there are more files than a page map can tell apart.
+ */
+export async function extendSnapshot(
+  base: Snapshot,
+  newer: readonly LtxFileInfo[],
+  { windows = defaultWindows(), ...options }: OpenPlanOptions = {},
+): Promise<Snapshot> {
+  const last = newer.at(-1);
+  if (!last) return base;
+  const files = [...base.files, ...newer];
+  refuseTooMany(files.length, last.maxTxid);
+  const { replica } = base;
+  const whole = { wholeBytesMax: WHOLE_BYTES_MAX, windows, ...options };
+  const opened = await openFiles(replica, newer, whole);
+  const newest = opened[opened.length - 1];
+  checkFiles(opened, newest, base.commit);
+  const { pageSize, commit, timestampMs } = newest.header;
+  if (pageSize !== base.pageSize) refusePageSize(newest, base.pageSize);
+  const firstFile = base.files.length;
+  const pages = locateFiles(opened, { commit, windows, firstFile, older: base.pages });
+  const txid = last.maxTxid;
+  const plan = { ...base.plan, files: [...base.plan.files, ...newer], txid };
+  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+}
+
+function openFiles(
+  replica: Replica,
+  infos: readonly LtxFileInfo[],
+  { files, ...options }: OpenPlanOptions,
+): Promise<LtxFile[]> {
   const store = limitRequests(replica.store, STORE_REQUESTS_MAX);
-  const opened = await inParallel(plan.files, STORE_REQUESTS_MAX, async (info) => {
+  return inParallel(infos, STORE_REQUESTS_MAX, async (info) => {
     const known = files?.get(fileIdentity(info));
     if (known) return known;
-    const file = await openLtxFile({ ...replica, store }, info, { cache, wholeBytesMax, signal });
+    const file = await openLtxFile({ ...replica, store }, info, options);
     files?.set(fileIdentity(info), file);
     return file;
   });
-  const newest = opened.at(-1);
-  assert(newest, "a restore plan holds at least one file");
-  const { pageSize, commit, timestampMs } = newest.header;
-  const pages = mapPages(opened, newest);
-  const { files: planned, txid } = plan;
-  return { replica, plan, files: planned, txid, timestampMs, pageSize, commit, pages };
 }
 
-function mapPages(files: readonly LtxFile[], newest: LtxFile): PageMap {
+/** @param olderPages Pages that the files before these hold, at most. */
+function checkFiles(files: readonly LtxFile[], newest: LtxFile, olderPages: number): void {
   const { pageSize, commit } = newest.header;
   // No checksum covers a header that is read by itself, and a page map of 4 billion pages is 48 GB.
-  const indexBytes = files.reduce((sum, { index }) => sum + index.length, 0);
-  if (commit > indexBytes / INDEX_ENTRY_BYTES_MIN + 1) {
+  const indexBytes = files.reduce((sum, { bounds }) => sum + bounds.length, 0);
+  if (commit > olderPages + indexBytes / INDEX_ENTRY_BYTES_MIN + 1) {
     const sentence = `"${newest.info.key}" is damaged: it claims a database of ${commit} pages, more than all files of its plan hold`;
     throw new ReplicaError("CORRUPT_PAGE", sentence);
   }
-  const pages = new PageMap(commit);
-  for (const [file, { info, header, index, checksums }] of files.entries()) {
-    if (header.pageSize !== pageSize) {
-      throw new ReplicaError(
-        "CORRUPT_PAGE",
-        `"${info.key}" has pages of ${header.pageSize} bytes, the newest file of ${pageSize}: two histories share this path`,
-      );
-    }
-    let entry = 0;
-    readPageIndex(index, (pgno, offset, size) =>
-      pages.set(pgno, { file, offset, size, checksum: checksums?.[entry++] }),
-    );
-  }
-  return pages;
+  for (const file of files) if (file.header.pageSize !== pageSize) refusePageSize(file, pageSize);
+}
+
+function refusePageSize({ info, header }: LtxFile, pageSize: number): never {
+  throw new ReplicaError(
+    "CORRUPT_PAGE",
+    `"${info.key}" has pages of ${header.pageSize} bytes, the newest file of ${pageSize}: two histories share this path`,
+  );
+}
+
+function refuseTooMany(files: number, txid: Txid): void {
+  if (files <= PLAN_FILES_MAX) return;
+  throw new ReplicaError(
+    "OVERLOADED",
+    `TXID ${formatTxid(txid)} takes ${files} LTX files, more than the ${PLAN_FILES_MAX} that can be opened: compact the replica, or use \`eddy restore\``,
+  );
 }

@@ -1,5 +1,6 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
+import { IndexWindows } from "../../shared/replica/index-windows.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import { fileIdentity, openLtxFile, type LtxFile } from "../../shared/replica/ltx-file.ts";
@@ -16,6 +17,8 @@ const HEADS_MAX = 256;
 const PAGE_MAP_BYTES_MAX = 8_000_000;
 /** Page indexes of opened LTX files, in bytes: a new TXID then opens only the file that is new. */
 const INDEX_BYTES_MAX = 6_000_000;
+/** Parts of longer page indexes, in bytes. */
+const WINDOW_BYTES_MAX = 4_000_000;
 /** What an entry costs beside its bytes, about. */
 const ENTRY_BYTES = 1_000;
 
@@ -51,9 +54,10 @@ export class Library {
     max: PAGE_MAP_BYTES_MAX,
     weigh: ({ snapshot }) => snapshot.pages.sizeBytes + ENTRY_BYTES,
   });
+  readonly #windows = new IndexWindows({ bytesMax: WINDOW_BYTES_MAX });
   readonly #files = new BoundedMap<string, LtxFile>({
     max: INDEX_BYTES_MAX,
-    weigh: ({ index }) => index.length + ENTRY_BYTES,
+    weigh: ({ index }) => (index?.length ?? 0) + ENTRY_BYTES,
   });
 
   constructor({ pageBytesMax, now }: { pageBytesMax: number; now: () => number }) {
@@ -94,7 +98,12 @@ export class Library {
     if (known && isSamePlan(known.snapshot.plan, plan)) return readThrough(known, replica);
     const { checkedAtMs, signal } = look;
     const [snapshot, identity] = await Promise.all([
-      openPlan(replica, plan, { signal, cache: this.pages, files: this.#files }),
+      openPlan(replica, plan, {
+        signal,
+        cache: this.pages,
+        files: this.#files,
+        windows: this.#windows,
+      }),
       identifyPlan(plan),
     ]);
     const opened: OpenedSnapshot = { snapshot, identity, checkedAtMs };

@@ -58,9 +58,9 @@ async function stored(bytes: Uint8Array, key = KEY): Promise<LtxFileInfo> {
   return info;
 }
 
-function pagesOf(index: Uint8Array): number[] {
+function pagesOf(index: Uint8Array | undefined): number[] {
   const pgnos: number[] = [];
-  readPageIndex(index, (pgno) => pgnos.push(pgno));
+  readPageIndex(index!, (pgno) => pgnos.push(pgno));
   return pgnos;
 }
 
@@ -97,7 +97,7 @@ describe("what opening a file costs", () => {
     const cache = new PageCache({ bytesMax: 1_000_000 });
     const info = await stored(fileOf(500));
     const { index } = await openLtxFile(replica, info, { cache });
-    readPageIndex(index, (_pgno, offset, size) => {
+    readPageIndex(index!, (_pgno, offset, size) => {
       expect(cache.has(`${info.etag} ${KEY}`, offset)).toBe(offset + size <= 65_536);
     });
   });
@@ -108,7 +108,7 @@ describe("what opening a file costs", () => {
     const { pages } = decodeLtx(bytes);
     const info = await stored(bytes);
     const { index } = await openLtxFile(replica, info, { cache });
-    readPageIndex(index, (pgno, offset) => {
+    readPageIndex(index!, (pgno, offset) => {
       const cached = cache.get(`${info.etag} ${KEY}`, offset);
       expect(cached).toEqual({ page: pages[pgno - 1].data, isVerified: true });
     });
@@ -164,7 +164,7 @@ describe("a file that was damaged is CORRUPT_PAGE and named", () => {
       if (opened === "CORRUPT_PAGE") continue;
       accepted++;
       if (typeof opened === "string") throw new Error(`${opened} at ${offset}`);
-      readPageIndex(opened.index, (pgno, place) => {
+      readPageIndex(opened.index!, (pgno, place) => {
         expect(cache.get(`${etag} ${KEY}`, place)?.page).toEqual(pages[pgno - 1].data);
       });
     }

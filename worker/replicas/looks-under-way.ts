@@ -35,8 +35,9 @@ export class LooksUnderWay {
    */
   async wait(path: string, signal: AbortSignal | undefined): Promise<void> {
     const look = this.#looks.get(path);
+    if (!look) return;
     let pauseMs = POLL_MS_MIN;
-    for (let poll = 0; poll < POLLS_MAX && look && this.#looks.get(path) === look; poll++) {
+    for (let poll = 0; poll < POLLS_MAX && this.#looks.get(path) === look; poll++) {
       await new Promise((resolve) => {
         setTimeout(resolve, pauseMs);
       });

@@ -23,6 +23,7 @@ export async function locatePages(
 ): Promise<Map<number, FoundPage>> {
   const found = new Map<number, FoundPage>();
   let unknown = pgnos;
+  let isNearKnown = true;
   // Bounded by the pages: every pass looks at least one of them up.
   for (;;) {
     unknown = unknown.filter((pgno) => {
@@ -31,14 +32,17 @@ export async function locatePages(
       return !found.has(pgno);
     });
     if (unknown.length === 0) return found;
-    await inParallel(apart(unknown), STORE_REQUESTS_MAX, async (pgno) =>
+    const sought = isNearKnown ? apart(unknown) : unknown;
+    await inParallel(sought, STORE_REQUESTS_MAX, async (pgno) =>
       found.set(pgno, await locator.find(pgno, read)),
     );
+    // Interior pages of a bundle are looked up one by one, however near they are: not one after the other.
+    isNearKnown = unknown.some((pgno) => !found.has(pgno) && locator.get(pgno) !== undefined);
   }
 }
 
 /** Of ascending page numbers the first, and each that is not near the one before it that was taken. */
-function apart(pgnos: readonly number[]): number[] {
+export function apart(pgnos: readonly number[]): number[] {
   const taken: number[] = [];
   for (const pgno of pgnos) {
     if (taken.length === 0 || pgno >= taken[taken.length - 1] + NEAR_PAGES) taken.push(pgno);

@@ -19,12 +19,13 @@ export interface CachedPage {
  * must not be shared between a Worker's requests.
  */
 export class PageCache {
-  readonly #bytesMax: number;
+  /** Bytes that are kept at most. */
+  readonly bytesMax: number;
   readonly #pages = new Map<string, CachedPage>();
   #bytes = 0;
 
   constructor({ bytesMax }: PageCacheOptions) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
   /** Bytes that are kept now, the cost of the entries included. */
@@ -53,7 +54,7 @@ export class PageCache {
     this.#pages.set(key, { page, isVerified });
     this.#bytes += page.length + ENTRY_BYTES;
     for (const oldest of this.#pages.keys()) {
-      if (this.#bytes <= this.#bytesMax || oldest === key) break;
+      if (this.#bytes <= this.bytesMax || oldest === key) break;
       this.#remove(oldest);
     }
   }

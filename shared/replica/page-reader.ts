@@ -1,27 +1,18 @@
-import { ReplicaError, isReplicaError } from "../errors.ts";
+import { isReplicaError } from "../errors.ts";
 import { STORE_REQUESTS_MAX } from "../limits.ts";
-import { pageChecksum32 } from "../ltx/checksum.ts";
 import { lockPgno } from "../sqlite/database-header.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { inParallel } from "./in-parallel.ts";
+import { fetchPages } from "./fetch-pages.ts";
 import { limitRequests } from "./limit-requests.ts";
-import { fileIdentity } from "./ltx-file.ts";
+import { OpenedPages } from "./opened-pages.ts";
 import type { CachedPage, PageCache } from "./page-cache.ts";
-import type { PageLocation } from "./page-locator.ts";
-import { planPageRanges } from "./page-ranges.ts";
-import { ReadAhead } from "./readahead.ts";
-import { readPages } from "./read-pages.ts";
+import { PrefetchOracle } from "./prefetch/oracle.ts";
 import { reopenSnapshot, type OpenPlanOptions, type Snapshot } from "./snapshot.ts";
-import { verifyPage } from "./verify-page.ts";
 
-/** Largest window of read-ahead, in bytes of pages. */
-const WINDOW_BYTES_MAX = 1024 * 1024;
-/** What read-ahead may fetch for nothing beyond as much as was used, in bytes of pages. */
-const WASTE_BYTES_MAX = 64 * 1024;
-/** What one ranged read takes at most, in bytes. */
-const RANGE_BYTES_MAX = 1024 * 1024;
-/** Frames so close to one another are read together: asking twice costs more. In bytes. */
-const GAP_BYTES_MAX = 4 * 1024;
+/** Largest window of a scan: six reads of a mebibyte, in bytes of frames. */
+const WINDOW_BYTES_MAX = 6 * 1024 * 1024;
+/** A window takes no larger share of the cache, or others would lose their pages for it, and it its own. */
+const WINDOW_CACHE_SHARE = 1 / 8;
 
 /** Pages that were asked for last and stay at hand, however small the cache is and whoever fills it. */
 const PINNED_MAX = 8;
@@ -50,16 +41,6 @@ export interface PageReaderStats {
   readonly verified: boolean;
 }
 
-/** A snapshot, and by what its files are known to the cache. Kept together: what a load began with, it ends with. */
-interface Opened {
-  readonly snapshot: Snapshot;
-  readonly identities: readonly string[];
-}
-
-function identified(snapshot: Snapshot): Opened {
-  return { snapshot, identities: snapshot.files.map(fileIdentity) };
-}
-
 /**
  * Pages of one snapshot by number, for one query: out of the cache, or fetched with as few ranged
  * reads as their places allow. Every read pins the object's ETag; where an object has gone, it plans
@@ -72,14 +53,14 @@ export class PageReader {
   readonly pageSize: number;
   /** Size of the database, in pages. */
   readonly pageCount: number;
-  #opened: Opened;
+  #opened: OpenedPages;
   /** Planning again, begun by the first load that found an object gone. */
   #reopening: Promise<void> | undefined;
   readonly #cache: PageCache;
   readonly #reopenSnapshot: NonNullable<PageReaderOptions["reopen"]>;
   readonly #store: ObjectStore;
   readonly #requestsMax: number;
-  readonly #readAhead: ReadAhead;
+  readonly #oracle: PrefetchOracle;
   readonly #lockPgno: number;
   /** Pages that a load is fetching. */
   readonly #underWay = new Map<number, Promise<void>>();
@@ -90,7 +71,7 @@ export class PageReader {
     snapshot: Snapshot,
     { cache, requestsMax = STORE_REQUESTS_MAX, reopen = reopenSnapshot }: PageReaderOptions,
   ) {
-    this.#opened = identified(snapshot);
+    this.#opened = new OpenedPages(snapshot, cache);
     this.#cache = cache;
     this.#reopenSnapshot = reopen;
     this.#store = limitRequests(this.#metered(snapshot.replica.store), requestsMax);
@@ -98,11 +79,13 @@ export class PageReader {
     this.pageSize = snapshot.pageSize;
     this.pageCount = snapshot.commit;
     this.#lockPgno = lockPgno(snapshot.pageSize);
-    this.#readAhead = new ReadAhead({
+    this.#oracle = new PrefetchOracle({
+      pageSize: snapshot.pageSize,
       pageCount: snapshot.commit,
-      windowPagesMax: Math.max(1, Math.floor(WINDOW_BYTES_MAX / snapshot.pageSize)),
-      slackPages: Math.floor(WASTE_BYTES_MAX / snapshot.pageSize),
-      isResident: (pgno) => this.#isAtHand(pgno),
+      peek: (pgno) => this.#pinned.get(pgno)?.page ?? this.#opened.peek(pgno),
+      isAtHand: (pgno) => this.#isAtHand(pgno),
+      frameBytes: (pgno) => this.#opened.snapshot.pages.get(pgno)?.size,
+      windowBytesMax: Math.min(WINDOW_BYTES_MAX, Math.floor(cache.bytesMax * WINDOW_CACHE_SHARE)),
     });
   }
 
@@ -118,10 +101,10 @@ export class PageReader {
   /** The page as it is stored, when it is at hand. The lock page is zeros. */
   resident(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.pageSize);
-    const cached = this.#cached(pgno) ?? this.#pinned.get(pgno);
+    const cached = this.#opened.get(pgno) ?? this.#pinned.get(pgno);
     if (!cached) return undefined;
     if (!cached.isVerified) this.#stats.verified = false;
-    this.#readAhead.onUse(pgno);
+    this.#oracle.onUse(pgno, cached.page);
     return cached.page;
   }
 
@@ -130,7 +113,8 @@ export class PageReader {
    * at hand until some others have been loaded.
    *
    * @throws {ReplicaError} `CORRUPT_PAGE` when no file holds the page, its frame is damaged or it does
-   *   not match its checksum, `VERSION_EXPIRED` when the TXID cannot be restored any more, `ABORTED`, `R2_ERROR`.
+   *   not match its checksum, `VERSION_EXPIRED` when the TXID cannot be restored any more, `ABORTED`,
+   *   `R2_ERROR`.
    */
   async load(pgno: number, signal?: AbortSignal): Promise<void> {
     this.#stats.faults++;
@@ -142,9 +126,9 @@ export class PageReader {
     ) {
       await other.catch(() => undefined);
     }
-    const cached = this.#cached(pgno);
+    const cached = this.#opened.get(pgno);
     if (cached) return this.#pin(pgno, cached);
-    const wanted = this.#readAhead.onFault(pgno);
+    const wanted = this.#oracle.onFault(pgno);
     const loading = this.#loadAll(wanted, signal);
     for (const wantedPgno of wanted) this.#underWay.set(wantedPgno, loading);
     try {
@@ -154,30 +138,9 @@ export class PageReader {
     }
   }
 
-  #cached(pgno: number): CachedPage | undefined {
-    const place = this.#opened.snapshot.pages.get(pgno);
-    return place ? this.#cachedAt(this.#opened, pgno, place) : undefined;
-  }
-
-  /** The page at a place; a cached one that nobody has verified is, as soon as its checksum is known. */
-  #cachedAt({ identities }: Opened, pgno: number, place: PageLocation): CachedPage | undefined {
-    const identity = identities[place.file];
-    const cached = this.#cache.get(identity, place.offset);
-    if (!cached || cached.isVerified || place.checksum === undefined) return cached;
-    if (pageChecksum32(pgno, cached.page) !== place.checksum) {
-      // To be fetched again: if the object is what is damaged, that says so.
-      this.#cache.delete(identity, place.offset);
-      return undefined;
-    }
-    this.#cache.set(identity, place.offset, cached.page, true);
-    return { page: cached.page, isVerified: true };
-  }
-
   #isAtHand(pgno: number): boolean {
-    const { snapshot, identities } = this.#opened;
-    const place = snapshot.pages.get(pgno);
-    if (!place || this.#underWay.has(pgno)) return true;
-    return this.#cache.has(identities[place.file], place.offset);
+    if (this.#underWay.has(pgno) || pgno === this.#lockPgno) return true;
+    return this.#opened.snapshot.pages.get(pgno) === null || this.#opened.peek(pgno) !== undefined;
   }
 
   #pin(pgno: number, page: CachedPage): void {
@@ -209,67 +172,29 @@ export class PageReader {
   async #reopen(signal: AbortSignal | undefined): Promise<void> {
     const cache = this.#cache;
     const reopened = await this.#reopenSnapshot(this.#opened.snapshot, { signal, cache });
-    this.#opened = identified(reopened);
+    this.#opened = new OpenedPages(reopened, cache);
   }
 
   /** Fetches pages of which the first was asked for and the others come along. */
-  async #fetch(pgnos: readonly number[], signal: AbortSignal | undefined): Promise<void> {
-    const [asked, ...others] = pgnos;
-    const { identities } = this.#opened;
-    const { replica } = this.#opened.snapshot;
-    const snapshot = { ...this.#opened.snapshot, replica: { ...replica, store: this.#store } };
-    const place = await this.#locate({ snapshot, identities }, asked, signal);
-    const isThere = place === undefined;
-    const pages = {
-      get: (pgno: number) => (pgno === asked ? place : snapshot.pages.get(pgno)),
-    };
-    const isAsked = (pgno: number) => pgno === asked;
-    const { pageSize } = this;
-    const options = { lengthMax: RANGE_BYTES_MAX, gapMax: GAP_BYTES_MAX, pageSize };
-    const ranges = planPageRanges(pages, isThere ? others : pgnos, options);
-    await inParallel(ranges, this.#requestsMax, async (range) => {
-      const read = await readPages(snapshot, range, { isAsked, signal });
-      this.#stats.pages += read.pages.length;
-      for (const { pgno, offset, page, isVerified } of read.pages) {
-        this.#cache.set(identities[range.file], offset, page, isVerified);
-        if (pgno === asked) this.#pin(pgno, { page, isVerified });
-      }
-    });
-  }
-
-  /** Where the page that was asked for lies; undefined when it is at hand now. */
-  async #locate(
-    opened: Opened,
-    pgno: number,
+  async #fetch(
+    [asked, ...others]: readonly number[],
     signal: AbortSignal | undefined,
-  ): Promise<PageLocation | undefined> {
-    const { pages, replica, commit } = opened.snapshot;
-    const known = pages.get(pgno);
-    const { location, page } =
-      known === undefined ? await pages.find(pgno, { replica, signal }) : { location: known };
-    if (!location) {
-      const sentence = `page ${pgno} of ${commit} is in none of the LTX files of its plan`;
-      throw new ReplicaError("CORRUPT_PAGE", sentence);
-    }
-    if (known !== undefined) return location;
-    // What was fetched under another TXID may be at hand: only its place was not known.
-    const cached =
-      this.#cachedAt(opened, pgno, location) ?? this.#take(opened, { pgno, ...location }, page);
-    if (cached) this.#pin(pgno, cached);
-    return cached ? undefined : location;
-  }
-
-  /** A page that came along with its location. */
-  #take(
-    { snapshot, identities }: Opened,
-    place: PageLocation & { readonly pgno: number },
-    page: Uint8Array | undefined,
-  ): CachedPage | undefined {
-    if (!page) return undefined;
-    const isVerified = verifyPage(snapshot, place, page);
-    this.#cache.set(identities[place.file], place.offset, page, isVerified);
-    this.#stats.pages++;
-    return { page, isVerified };
+  ): Promise<void> {
+    await fetchPages(
+      this.#opened,
+      { asked, others },
+      {
+        store: this.#store,
+        requestsMax: this.#requestsMax,
+        onPage: (pgno, page) => {
+          this.#stats.pages++;
+          this.#oracle.onPage(pgno);
+          if (pgno === asked) this.#pin(pgno, page);
+        },
+        onGap: (bytes) => this.#oracle.onGap(bytes),
+        signal,
+      },
+    );
   }
 
   /** Counts what is read, whoever reads it: locators do too. */

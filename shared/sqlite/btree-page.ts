@@ -15,7 +15,7 @@ const INTERIOR_HEADER_BYTES = 12;
 const CHILD_BYTES = 4;
 
 /** Where a page's B-tree header begins, in bytes: on page 1 behind the database's header. */
-function btreeHeaderOffset(pgno: number): number {
+export function btreeHeaderOffset(pgno: number): number {
   return pgno === 1 ? DATABASE_HEADER_BYTES : 0;
 }
 

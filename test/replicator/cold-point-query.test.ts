@@ -17,6 +17,7 @@ import { MemoryStore } from "../../shared/storage/memory-store.ts";
 import type { ObjectStore } from "../../shared/storage/object-store.ts";
 import { countingStore, type CountingStore } from "../support/counting-store.ts";
 import { concatBytes, ltxHeader } from "../support/ltx-fixtures.ts";
+import { tracedDatabase } from "../support/page-trace.ts";
 import { txid } from "../support/replica-fixtures.ts";
 
 const PAGE_SIZE = 4_096;
@@ -53,6 +54,8 @@ function changedPages(before: Uint8Array, after: Uint8Array) {
 interface Source {
   readonly store: CountingStore;
   readonly replica: Replica;
+  /** The database as it is after the last transaction. */
+  readonly image: Uint8Array;
   readonly databaseBytes: number;
   readonly snapshotBytes: number;
   readonly rootPgno: number;
@@ -110,6 +113,7 @@ async function replicate(): Promise<Source> {
     return {
       store,
       replica,
+      image,
       databaseBytes: image.length,
       snapshotBytes: sizeBytes,
       rootPgno: Number(root?.rootpage),
@@ -234,5 +238,36 @@ describe("the first row of a replica of 100 MB", () => {
     expect(rowIn(page, 60_401)).toContain("order 60401 is fragile");
     expect({ rounds: store.rounds, gets: store.gets }).toEqual({ rounds: 1, gets: 1 });
     expect(store.bytesRead).toBeLessThan(PAGE_SIZE + 32);
+  });
+});
+
+/** The pages that SQLite reads for a query, one after the other, beginning with page 1 at hand and nothing else. */
+async function runCold(sql: string): Promise<Cost & { requests: number }> {
+  const { store, replica, image } = source;
+  const cache = new PageCache({ bytesMax: 40_000_000 });
+  const snapshot = await openSnapshot(replica, { kind: "latest" }, { cache });
+  const reader = new PageReader(snapshot, { cache });
+  store.reset();
+  for (const pgno of tracedDatabase(image).trace(sql)) await readPage(reader, pgno);
+  const { rounds, gets: requests, bytesRead: bytes, inFlightMax } = store;
+  return { rounds, requests, bytes, inFlightMax };
+}
+
+describe("many rows of a replica of 100 MB", () => {
+  test("are counted in a few rounds", async () => {
+    const { rounds, bytes, inFlightMax } = await runCold("SELECT count(*) FROM orders");
+    // Three of them for the root, an interior page and the first leaf; then each window is twice the last.
+    expect(rounds).toBeLessThanOrEqual(9);
+    expect(bytes).toBeLessThan(2_000_000);
+    expect(inFlightMax).toBeLessThanOrEqual(6);
+  });
+
+  test("are scanned by reads of a mebibyte or two, six at a time", async () => {
+    const sql = "SELECT sum(length(note)) FROM orders";
+    const { rounds, requests, bytes, inFlightMax } = await runCold(sql);
+    expect(bytes).toBeLessThan(1.05 * source.snapshotBytes);
+    expect(requests).toBeLessThan(200);
+    expect(rounds).toBeLessThanOrEqual(42);
+    expect(inFlightMax).toBe(6);
   });
 });

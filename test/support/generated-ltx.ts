@@ -163,3 +163,18 @@ export function generatedStore(files: readonly GeneratedLtx[]): ObjectStore {
     delete: refuse,
   };
 }
+
+/** Numbers below `max` that look like chance and are the same each time. */
+export function scattered(max: number, count: number): number[] {
+  return Array.from({ length: count }, (_, n) => (n * 2_654_435_761) % max);
+}
+
+/** Tables that compress differently, one behind the other. */
+export function tables(pgno: number): number {
+  return [0.2, 0.9, 0.5, 0.97, 0.35, 0.7, 0.0][Math.floor(pgno / 90_001) % 7];
+}
+
+/** Every page by a chance of its own. */
+export function mixed(pgno: number): number {
+  return ((pgno * 2_654_435_761) % 1_000) / 1_000;
+}

@@ -5,7 +5,9 @@ const ENTRY_BYTES = 32;
 /** Entries among which the one that was used least lately makes room. */
 const WAYS = 8;
 const SETS_MIN = 64;
-const HASH_MULTIPLIER = 0x9e3779b1;
+/** Sets that a page may be in. */
+const HASHES = 2;
+const HASH_MULTIPLIERS = [0x9e3779b1, 0xc2b2ae3d] as const;
 /** Owners that are told apart; beyond these, the oldest starts anew with nothing. */
 const OWNERS_MAX = 1_024;
 
@@ -96,7 +98,10 @@ export class LocationCache {
   }
 }
 
-/** The arrays; a page may be in any of the eight slots of its set. */
+/**
+ * The arrays; a page may be in any of the eight slots of its two sets. With one set a page, a tenth of the
+ * entries would have to go for others when three quarters of the room are taken.
+ */
 class Slots {
   readonly sets: number;
   /** 0 where a slot is free. */
@@ -121,19 +126,31 @@ class Slots {
   }
 
   find(owner: number, pgno: number): number | undefined {
-    const start = this.#startOf(owner, pgno);
-    for (let slot = start; slot < start + WAYS; slot++) {
-      if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
+    for (let hash = 0; hash < HASHES; hash++) {
+      const start = this.#startOf(owner, pgno, hash);
+      for (let slot = start; slot < start + WAYS; slot++) {
+        if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
+      }
     }
     return undefined;
   }
 
-  /** A free slot of the page's set, or the one whose entry has to go. */
+  /** A free slot of the page's emptier set, or the one whose entry has to go. */
   leastUsed(owner: number, pgno: number): number {
-    const start = this.#startOf(owner, pgno);
-    let least = start;
-    for (let slot = start; slot < start + WAYS; slot++) {
-      if (this.ticks[slot] < this.ticks[least]) least = slot;
+    let least = this.#startOf(owner, pgno, 0);
+    let freest = 0;
+    for (let hash = 0; hash < HASHES; hash++) {
+      const start = this.#startOf(owner, pgno, hash);
+      let free = 0;
+      let leastHere = start;
+      for (let slot = start; slot < start + WAYS; slot++) {
+        if (this.ticks[slot] < this.ticks[leastHere]) leastHere = slot;
+        if (this.owners[slot] === 0) free++;
+      }
+      if (free > freest || (free === freest && this.ticks[leastHere] < this.ticks[least])) {
+        least = leastHere;
+        freest = free;
+      }
     }
     return least;
   }
@@ -156,8 +173,8 @@ class Slots {
     };
   }
 
-  #startOf(owner: number, pgno: number): number {
-    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), HASH_MULTIPLIER);
+  #startOf(owner: number, pgno: number, hash: number): number {
+    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), HASH_MULTIPLIERS[hash]);
     return ((mixed ^ (mixed >>> 15)) & (this.sets - 1)) * WAYS;
   }
 }

@@ -80,7 +80,7 @@ test("a part from anywhere holds entries of the index, all that are whole, or no
         expect(last).toBe(starts.findLastIndex((place) => place <= stop));
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
   expect(synchronised).toBeGreaterThan(10 * nothing);
 });

@@ -4,34 +4,23 @@ import { IndexWindows } from "../../../shared/replica/index-windows.ts";
 import { LazyIndex } from "../../../shared/replica/lazy-index.ts";
 import { listLtxFiles } from "../../../shared/replica/list-ltx-files.ts";
 import { openLtxFile } from "../../../shared/replica/ltx-file.ts";
-import { PageCache } from "../../../shared/replica/page-cache.ts";
-import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { openSnapshot } from "../../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import type { ObjectStore } from "../../../shared/storage/object-store.ts";
 import { countingStore } from "../../support/counting-store.ts";
-import { GeneratedLtx, generatedStore } from "../../support/generated-ltx.ts";
-import { indexBlock, sameBytes } from "../../support/ltx-fixtures.ts";
+import {
+  GeneratedLtx,
+  generatedStore,
+  mixed,
+  scattered,
+  tables,
+} from "../../support/generated-ltx.ts";
+import { indexBlock } from "../../support/ltx-fixtures.ts";
 import { L, replicaIn } from "../../support/replica-fixtures.ts";
 
 const LATEST = { kind: "latest" } as const;
 /** A look-up of at most two reads takes no more, and one read by itself 192 KiB. */
 const TWO_READS_BYTES_MAX = (48 + 96) * 1024;
-
-/** Numbers below `max` that look like chance and are the same each time. */
-function scattered(max: number, count: number): number[] {
-  return Array.from({ length: count }, (_, n) => (n * 2_654_435_761) % max);
-}
-
-/** Tables that compress differently, one behind the other. */
-function tables(pgno: number): number {
-  return [0.2, 0.9, 0.5, 0.97, 0.35, 0.7, 0.0][Math.floor(pgno / 90_001) % 7];
-}
-
-/** Every page by a chance of its own. */
-function mixed(pgno: number): number {
-  return ((pgno * 2_654_435_761) % 1_000) / 1_000;
-}
 
 function everyNth(n: number, commit: number): Uint32Array {
   return Uint32Array.from({ length: Math.floor(commit / n) }, (_, index) => (index + 1) * n);
@@ -166,40 +155,6 @@ describe.each(indexes)("%s", (_name, readsMax, generate) => {
       expect(index.get(n + 1)).toEqual(location);
     }
     expect(index.get(last + 1)).toBeNull();
-  });
-});
-
-describe("pages through a long index", () => {
-  const file = new GeneratedLtx({ ...SNAPSHOT, commit: 700_000, compressibility: tables });
-
-  test("are the pages of the file, and all that is known of a large database is small", async () => {
-    const store = countingStore(generatedStore([file]));
-    const cache = new PageCache({ bytesMax: 1_000_000 });
-    const windows = new IndexWindows({ bytesMax: 300_000 });
-    const snapshot = await openSnapshot(replicaIn(store), LATEST, { cache, windows });
-    const reader = new PageReader(snapshot, { cache });
-    expect(reader.resident(1)).toBeDefined();
-    for (const pgno of [1, 2, ...scattered(699_999, 50), 700_000].filter((pgno) => pgno > 0)) {
-      if (!reader.resident(pgno)) await reader.load(pgno);
-      expect(sameBytes(reader.resident(pgno)!, file.page(pgno))).toBe(true);
-    }
-    expect(snapshot.pages.sizeBytes + windows.bytes).toBeLessThanOrEqual(300_000);
-    expect(reader.stats.requests).toBe(store.gets - 2);
-  });
-
-  test("take one read each once the part of the index is known", async () => {
-    const store = countingStore(generatedStore([file]));
-    const cache = new PageCache({ bytesMax: 10_000_000 });
-    const reader = new PageReader(await openSnapshot(replicaIn(store), LATEST, { cache }), {
-      cache,
-    });
-    await reader.load(300_000);
-    for (const pgno of [300_100, 300_200, 299_900]) {
-      store.reset();
-      await reader.load(pgno);
-      expect(store.gets).toBe(1);
-      expect(store.bytesRead).toBeLessThan(5_000);
-    }
   });
 });
 

@@ -1,0 +1,74 @@
+import { pageChecksum32 } from "../ltx/checksum.ts";
+import { fileIdentity } from "./ltx-file.ts";
+import type { CachedPage, PageCache } from "./page-cache.ts";
+import type { PageLocation } from "./page-locator.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { verifyPage } from "./verify-page.ts";
+
+/** A page's place, and the page's number. */
+export type PagePlace = PageLocation & { readonly pgno: number };
+
+/**
+ * A snapshot's pages in a cache, where they lie under the identities of its files. One of these stands
+ * for one snapshot, so that what a load began with, it ends with.
+ */
+export class OpenedPages {
+  readonly snapshot: Snapshot;
+  readonly #identities: readonly string[];
+  readonly #cache: PageCache;
+
+  constructor(snapshot: Snapshot, cache: PageCache) {
+    this.snapshot = snapshot;
+    this.#identities = snapshot.files.map(fileIdentity);
+    this.#cache = cache;
+  }
+
+  /** Undefined when the page is not at hand, or its place not known. */
+  get(pgno: number): CachedPage | undefined {
+    const place = this.snapshot.pages.get(pgno);
+    return place ? this.at({ pgno, ...place }) : undefined;
+  }
+
+  /**
+   * The page at a place. One that nobody has verified is, as soon as its checksum is known; where it does
+   * not match, it is forgotten and to be fetched again: if the object is damaged, that says so.
+   */
+  at({ pgno, file, offset, checksum }: PagePlace): CachedPage | undefined {
+    const identity = this.#identities[file];
+    const cached = this.#cache.get(identity, offset);
+    if (!cached || cached.isVerified || checksum === undefined) return cached;
+    if (pageChecksum32(pgno, cached.page) !== checksum) {
+      this.#cache.delete(identity, offset);
+      return undefined;
+    }
+    return this.keep({ file, offset }, cached.page, true);
+  }
+
+  /**
+   * The page where it is at hand, verified or not, for who looks what to fetch next. That is a use: what
+   * is not fetched because it is there should stay, and so should the interior pages of a scan, which SQLite
+   * reads once.
+   */
+  peek(pgno: number): Uint8Array | undefined {
+    const place = this.snapshot.pages.get(pgno);
+    return place ? this.#cache.get(this.#identities[place.file], place.offset)?.page : undefined;
+  }
+
+  keep(
+    { file, offset }: Pick<PageLocation, "file" | "offset">,
+    page: Uint8Array,
+    isVerified: boolean,
+  ): CachedPage {
+    this.#cache.set(this.#identities[file], offset, page, isVerified);
+    return { page, isVerified };
+  }
+
+  /**
+   * Keeps a page that came along with its place.
+   *
+   * @throws {ReplicaError} `CORRUPT_PAGE` when it does not match its checksum.
+   */
+  take(place: PagePlace, page: Uint8Array): CachedPage {
+    return this.keep(place, page, verifyPage(this.snapshot, place, page));
+  }
+}

@@ -1,0 +1,98 @@
+import { btreePageKind } from "../../sqlite/btree-page.ts";
+import { PrefetchBudget } from "./budget.ts";
+import { IndexRuns } from "./index-runs.ts";
+import { KnownTrees } from "./known-trees.ts";
+import { OverflowChains } from "./overflow-chains.ts";
+import { Scans } from "./scans.ts";
+
+/** What may be fetched for nothing beyond as much as was used, in bytes. */
+const SLACK_BYTES = 64 * 1024;
+/** Largest window of a scan, in bytes. */
+const WINDOW_BYTES_MAX = 1024 * 1024;
+
+export interface PrefetchOracleOptions {
+  /** In bytes. */
+  readonly pageSize: number;
+  /** Size of the database, in pages. */
+  readonly pageCount: number;
+  /**
+   * The page's bytes where it is at hand; looking is not using. It is called often, and for interior and
+   * schema pages mainly.
+   */
+  readonly peek: (pgno: number) => Uint8Array | undefined;
+  /** Says whether a page need not be fetched: it is at hand, is being fetched, or lies nowhere. */
+  readonly isAtHand: (pgno: number) => boolean;
+  /**
+   * Bytes of the page's frame in its object, where its place is known. Where it is not, the most that it can
+   * have is reckoned with.
+   */
+  readonly frameBytes: (pgno: number) => number | undefined;
+  /** Largest window of a scan, in bytes of frames. 1 MiB where it is not given. */
+  readonly windowBytesMax?: number;
+}
+
+/**
+ * Says what to fetch beside the page that was asked for. Pure: it is told of uses and faults of one query, in
+ * their order, and gives back page numbers; it neither reads nor waits.
+ *
+ * A first fault fetches nothing ahead. Then it follows scans, through the interior pages of the tree where
+ * they are at hand and so also where the leaves lie scattered. Whatever the pattern and
+ * whatever the pages hold, at most twice the bytes that the query uses are fetched, and 64 KiB.
+ */
+export class PrefetchOracle {
+  readonly #trees: KnownTrees;
+  readonly #budget: PrefetchBudget;
+  readonly #scans: Scans;
+  readonly #indexRuns: IndexRuns;
+  readonly #chains: OverflowChains;
+
+  constructor(options: PrefetchOracleOptions) {
+    const { windowBytesMax = WINDOW_BYTES_MAX } = options;
+    const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES });
+    const trees = new KnownTrees(options);
+    const chains = new OverflowChains(trees);
+    const parts = { ...options, windowBytesMax, trees, chains, budget };
+    this.#trees = trees;
+    this.#budget = budget;
+    this.#chains = chains;
+    this.#scans = new Scans({ ...parts, firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax) });
+    this.#indexRuns = new IndexRuns(parts);
+  }
+
+  /**
+   * Notes that SQLite was given a page that is at hand, also one that it has just waited for. Cheap: it looks
+   * at one byte.
+   */
+  onUse(pgno: number, page: Uint8Array): void {
+    this.#budget.use(pgno);
+    const kind = btreePageKind(pgno, page);
+    if (kind === "index-interior" || kind === "table-interior") this.#trees.onUse(pgno);
+    else if (kind === "index-leaf") this.#indexRuns.onUse(pgno);
+    else if (kind === "table-leaf") this.#chains.onUse(pgno);
+  }
+
+  /** Notes that a page was fetched or came along with another: its frame's size is known now. */
+  onPage(pgno: number): void {
+    this.#budget.settle(pgno);
+  }
+
+  /** Notes bytes that were read for nothing between two frames: they are spent, too. */
+  onGap(bytes: number): void {
+    this.#budget.fetchGap(bytes);
+  }
+
+  /**
+   * The pages to fetch for a fault at `pgno`: itself first, then what is thought to be asked for next,
+   * what is needed soonest first. Only the first has to be waited for.
+   */
+  onFault(pgno: number): [number, ...number[]] {
+    this.#budget.fetch(pgno, { asked: true });
+    this.#trees.onFault();
+    const ahead =
+      this.#indexRuns.onFault(pgno) ??
+      this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno));
+    this.#trees.onAnswer();
+    for (const next of ahead) this.#budget.fetch(next, { asked: false });
+    return [pgno, ...ahead];
+  }
+}

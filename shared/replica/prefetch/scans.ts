@@ -1,0 +1,201 @@
+import type { PrefetchBudget } from "./budget.ts";
+import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
+import type { KnownTrees, PageAhead } from "./known-trees.ts";
+import type { OverflowChains } from "./overflow-chains.ts";
+import type { TreePlace } from "./tree-page.ts";
+
+type Direction = 1 | -1;
+
+/** One scan that may go on, or a single fault that may be the first of one. */
+interface Head {
+  /** The page that was asked for last, and the one that its window ended with. */
+  readonly asked: number;
+  readonly last: number;
+  /** Parent of the page that was asked for; 0 where it is not known. */
+  readonly parentPgno: number;
+  /** 0 as long as it may still go either way. */
+  readonly direction: Direction | 0;
+  /** 0 after a single fault. */
+  readonly windowBytes: number;
+  /** Windows that the scan has had. */
+  readonly windows: number;
+  /** The last page of a row that is read, where there is one. */
+  readonly endPgno: number | undefined;
+}
+
+/** How much may be fetched for one fault. */
+interface Window {
+  /** Bytes of frames. */
+  readonly bytesMax: number;
+  readonly requestsMax: number;
+}
+
+/** Scans that are followed at a time. */
+const SCANS_MAX = 8;
+/** Single faults that are remembered, since each may be the first of a scan. */
+const SINGLES_MAX = 64;
+/** Parents whose last fault is remembered. */
+const PARENTS_MAX = 64;
+/** A scan that skips pages which are at hand still continues; looked over so many. */
+const SKIP_MAX = 64;
+/** Pages that are looked at for one fault. */
+const LOOK_MAX = 8_192;
+export interface ScansOptions {
+  readonly trees: KnownTrees;
+  readonly chains: OverflowChains;
+  readonly budget: PrefetchBudget;
+  readonly isAtHand: (pgno: number) => boolean;
+  /** Window of a scan whose second page was asked for right after its first, in bytes. */
+  readonly firstWindowBytes: number;
+  readonly windowBytesMax: number;
+}
+
+/**
+ * Scans, and what each will ask for next: in the order of its tree where the parent of a page is known, and in
+ * the order of the file otherwise. Several may run at once (a join, an index beside its table), and
+ * go on after an interruption. A fault that continues none begins one, and fetches nothing ahead.
+ *
+ * Two neighbours that were asked for one right after the other are a scan; two that others came between may be chance, so
+ * their window begins small.
+ */
+export class Scans {
+  readonly #options: ScansOptions;
+  /** By the page that they ended with; least recently used first. */
+  readonly #heads = new Map<number, Head>();
+  /** What was last asked for under a parent, by the parent. */
+  readonly #lastUnder = new Map<number, number>();
+  #lastAsked = 0;
+
+  constructor(options: ScansOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The pages to fetch with `pgno`, those that are needed first coming first.
+   *
+   * @param isGuided Says, by the page that its tree begins with, whether something else than a scan moves on through it:
+   *   then neighbours are asked for seldom.
+   */
+  onFault(pgno: number, isGuided: (topPgno: number) => boolean): number[] {
+    const { trees } = this.#options;
+    const place = trees.placeOf(pgno);
+    const head = this.#takeHead(pgno, place);
+    const endPgno = head === undefined ? this.#rowEnd(pgno, place) : head.endPgno;
+    const isTree = place !== undefined && !isGuided(trees.topOf(pgno));
+    const window = head && this.#nextWindow(head, pgno, isTree || endPgno !== undefined);
+    const found = window && this.#collect(pgno, { place, ...head, window });
+    this.#keepHead({
+      asked: pgno,
+      last: found?.last ?? pgno,
+      parentPgno: place?.parent.pgno ?? 0,
+      direction: head?.direction ?? 0,
+      windowBytes: window?.bytesMax ?? 0,
+      windows: head === undefined ? 0 : head.windows + 1,
+      endPgno,
+    });
+    return found?.pages ?? [];
+  }
+
+  /** Where the row ends that goes on with this page. */
+  #rowEnd(pgno: number, place: TreePlace | undefined): number | undefined {
+    const length = place === undefined ? this.#options.chains.lengthFrom(pgno) : undefined;
+    return length && pgno + length - 1;
+  }
+
+  /** Takes out the scan that a fault continues, with the direction that it has then. */
+  #takeHead(
+    pgno: number,
+    place: TreePlace | undefined,
+  ): (Head & { direction: Direction }) | undefined {
+    const directions: readonly Direction[] = place === undefined ? [1] : [1, -1];
+    for (const direction of directions) {
+      const head = this.#headBefore(pgno, place, direction);
+      if (head === undefined) continue;
+      this.#heads.delete(head.last);
+      return { ...head, direction };
+    }
+    return undefined;
+  }
+
+  #headBefore(pgno: number, place: TreePlace | undefined, direction: Direction): Head | undefined {
+    let skipped = 0;
+    for (const before of this.#ahead(pgno, place, direction === 1 ? -1 : 1)) {
+      const head = before.level === 0 ? this.#heads.get(before.pgno) : undefined;
+      if (head !== undefined && head.direction !== -direction) return head;
+      if (++skipped > SKIP_MAX || !this.#options.isAtHand(before.pgno)) return undefined;
+    }
+    return undefined;
+  }
+
+  #nextWindow(head: Head, pgno: number, isSure: boolean): Window {
+    const { asked, parentPgno, windowBytes, windows } = head;
+    const { budget, firstWindowBytes, windowBytesMax } = this.#options;
+    const isLast = asked === this.#lastAsked || asked === this.#lastUnder.get(parentPgno);
+    const least = isSure && isLast ? firstWindowBytes : 2 * budget.costOf(pgno);
+    return {
+      bytesMax: Math.min(Math.max(least, 2 * windowBytes), windowBytesMax),
+      requestsMax: requestsOfWindow(windows + 1),
+    };
+  }
+
+  /** The pages of a window that are not at hand, and the last one that it goes to without a gap. */
+  #collect(
+    pgno: number,
+    {
+      place,
+      direction,
+      window,
+      endPgno = Infinity,
+    }: Pick<Head, "endPgno"> & {
+      place: TreePlace | undefined;
+      direction: Direction;
+      window: Window;
+    },
+  ): { pages: number[]; last: number } {
+    const { budget, isAtHand } = this.#options;
+    const found = new FetchWindow({ asked: pgno, budget, isAtHand, ...window });
+    const asked = budget.costOf(pgno);
+    let last = pgno;
+    let looked = 0;
+    // What lies below interior pages that are not at hand, by what their siblings have: the next window's.
+    let hiddenBytes = 0;
+    for (const { pgno: next, level, siblings } of this.#ahead(pgno, place, direction)) {
+      if (next > endPgno || ++looked > LOOK_MAX || found.bytes + hiddenBytes >= 2 * window.bytesMax)
+        break;
+      if (level === 0 && hiddenBytes > 0) continue;
+      if (!isAtHand(next) && !found.has(next)) {
+        if (!found.add(next)) break;
+        if (level > 0) hiddenBytes += siblings * asked;
+      }
+      if (level === 0) last = next;
+    }
+    return { pages: found.pages, last };
+  }
+
+  #ahead(pgno: number, place: TreePlace | undefined, direction: Direction): Iterable<PageAhead> {
+    const { trees } = this.#options;
+    return place === undefined ? trees.inFile(pgno, direction) : trees.ahead(place, direction);
+  }
+
+  #keepHead(head: Head): void {
+    this.#lastAsked = head.asked;
+    this.#heads.delete(head.last);
+    this.#heads.set(head.last, head);
+    dropOldest(this.#heads, ({ direction }) => direction !== 0, SCANS_MAX);
+    dropOldest(this.#heads, ({ direction }) => direction === 0, SINGLES_MAX);
+    if (head.parentPgno === 0) return;
+    this.#lastUnder.delete(head.parentPgno);
+    this.#lastUnder.set(head.parentPgno, head.asked);
+    dropOldest(this.#lastUnder, () => true, PARENTS_MAX);
+  }
+}
+
+/** Drops the entries that were put in first, of those that are meant, until so many are left. */
+function dropOldest<Value>(
+  map: Map<number, Value>,
+  isMeant: (value: Value) => boolean,
+  countMax: number,
+): void {
+  const meant = [...map].filter(([, value]) => isMeant(value));
+  for (const [key] of meant.slice(0, Math.max(0, meant.length - countMax))) map.delete(key);
+}

@@ -1,0 +1,101 @@
+/** What a trace of pages costs with one way to prefetch or another: a page reader without its waiting. */
+import { encodePageFrame, pageFrameBytesMax } from "../../shared/ltx/page-frame.ts";
+import { PageMap } from "../../shared/replica/page-map.ts";
+import { planPageRanges } from "../../shared/replica/page-ranges.ts";
+import { PrefetchOracle } from "../../shared/replica/prefetch/oracle.ts";
+import type { TracedDatabase } from "./page-trace.ts";
+
+export interface SimulationCost {
+  /** Times that the query waits. */
+  readonly faults: number;
+  /** Ranged reads, as a page reader plans them over one snapshot. */
+  readonly requests: number;
+  /** Round trips, with six reads at a time, where each fault waits for all that it fetches. */
+  readonly rounds: number;
+  /** Bytes that were read, those between two frames included. */
+  readonly fetchedBytes: number;
+  /** Bytes of frames that the query asked for. */
+  readonly usedBytes: number;
+}
+
+/** Decides what to fetch, as the oracle does. */
+interface Prefetcher {
+  onUse(pgno: number, page: Uint8Array): void;
+  onPage(pgno: number): void;
+  onGap(bytes: number): void;
+  onFault(pgno: number): number[];
+}
+
+export interface SimulationOptions {
+  readonly database: Pick<TracedDatabase, "page" | "pageCount" | "pageSize">;
+  readonly trace: readonly number[];
+  /** Pages that are at hand before the query runs. */
+  readonly resident?: Iterable<number>;
+  /** Sizes of frames are known only of pages that were fetched. */
+  readonly sizesUnknown?: boolean;
+  readonly prefetcher?: (atHand: ReadonlyMap<number, Uint8Array>) => Prefetcher;
+}
+
+const REQUESTS_AT_A_TIME = 6;
+
+/** As a page reader plans its reads. */
+const RANGES = { lengthMax: 1024 * 1024, gapMax: 4 * 1024 };
+
+export function simulate(options: SimulationOptions): SimulationCost {
+  const { database, trace, resident = [], sizesUnknown = false } = options;
+  const { pageSize, pageCount } = database;
+  const places = placesOf(database);
+  const atHand = new Map([...resident].map((pgno) => [pgno, database.page(pgno)]));
+  const prefetcher =
+    options.prefetcher?.(atHand) ??
+    new PrefetchOracle({
+      pageSize,
+      pageCount,
+      peek: (pgno) => atHand.get(pgno),
+      isAtHand: (pgno) => atHand.has(pgno),
+      frameBytes: (pgno) =>
+        sizesUnknown && !atHand.has(pgno) ? undefined : places.get(pgno)?.size,
+    });
+  const cost = { faults: 0, requests: 0, rounds: 0, fetchedBytes: 0, usedBytes: 0 };
+  const unused = new Set<number>();
+  function fetch(pgnos: readonly number[]): void {
+    const ranges = planPageRanges(places, pgnos, { ...RANGES, pageSize });
+    cost.faults++;
+    cost.requests += ranges.length;
+    cost.rounds += Math.ceil(ranges.length / REQUESTS_AT_A_TIME);
+    for (const { length, frames } of ranges) {
+      cost.fetchedBytes += length;
+      prefetcher.onGap(frames.reduce((gap, { size }) => gap - size, length));
+      for (const { pgno } of frames) {
+        atHand.set(pgno, database.page(pgno));
+        unused.add(pgno);
+        prefetcher.onPage(pgno);
+      }
+    }
+  }
+  for (const pgno of trace) {
+    if (!atHand.has(pgno)) fetch(prefetcher.onFault(pgno));
+    if (unused.delete(pgno)) cost.usedBytes += places.get(pgno)?.size ?? 0;
+    prefetcher.onUse(pgno, database.page(pgno));
+  }
+  return cost;
+}
+
+const placesByDatabase = new WeakMap<object, PageMap>();
+
+/** Where each page would lie in a snapshot of the database. */
+function placesOf(database: SimulationOptions["database"]): PageMap {
+  const known = placesByDatabase.get(database);
+  if (known) return known;
+  const { pageCount, pageSize } = database;
+  const places = new PageMap(pageCount);
+  const frame = new Uint8Array(pageFrameBytesMax(pageSize));
+  let offset = 100;
+  for (let pgno = 1; pgno <= pageCount; pgno++) {
+    const size = encodePageFrame({ pgno, page: database.page(pgno) }, frame, "block");
+    places.set(pgno, { file: 0, offset, size });
+    offset += size;
+  }
+  placesByDatabase.set(database, places);
+  return places;
+}

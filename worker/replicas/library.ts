@@ -229,11 +229,13 @@ export class Library {
     return isFresh && maxStaleMs > 0 ? known : undefined;
   }
 
-  #look(
+  async #look(
     replica: Replica,
     { nowMs, signal }: LookOptions & { readonly nowMs: number },
   ): Promise<ColdLook> {
-    return lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
+    const look = await lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
+    this.#takeHotPages(look.bundle);
+    return look;
   }
 
   #bundleOptions({ path }: Replica, signal: AbortSignal | undefined) {
@@ -252,15 +254,17 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const head = this.#keepHead(replica, undefined, await look.head);
-    if (head.bundle && head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
+    if (head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
     return this.open(replica, head.plan, { ...head, signal });
   }
 
   /**
-   * Takes the pages that a bundle carries under what the bucket calls the objects that they lie in: who
-   * has begun with the bundle as it was written has been given them under other names.
+   * Takes the pages that a bundle carries, under what it calls the objects that they lie in: of a copy,
+   * once more under what the bucket calls them. Whoever reads them holds them against their checksums.
    */
-  #takeHotPages({ plan, locator }: BundleHead): void {
+  #takeHotPages(bundle: BundleHead | undefined): void {
+    if (!bundle) return;
+    const { plan, locator } = bundle;
     for (const { page, location } of locator.hotPages()) {
       this.pages.set(fileIdentity(plan.files[location.file]), location.offset, page);
     }
@@ -278,6 +282,7 @@ export class Library {
       loadPlan(replica, target, { signal, stamps: this.#stamps }),
       head ? head.bundle : this.readBundle(replica, { signal }),
     ]);
+    if (!head) this.#takeHotPages(bundle);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
   }

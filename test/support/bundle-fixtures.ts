@@ -98,8 +98,9 @@ export async function expectBundleTruth(
   expect(commit).toBe(image.length / pageSize);
   for (let pgno = 1; pgno <= commit; pgno++) {
     const known = locator.get(pgno);
-    const found = known === undefined ? await locator.find(pgno, { replica }) : { location: known };
-    const { location, page: along } = found as FoundPage;
+    const found: FoundPage =
+      known === undefined ? await locator.find(pgno, { replica }) : { location: known };
+    const { location, page: along } = found;
     if (!location) throw new Error(`page ${pgno} is nowhere`);
     const { key, etag } = plan.files[location.file];
     const range = { offset: location.offset, length: location.size };

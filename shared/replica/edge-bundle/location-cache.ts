@@ -58,9 +58,12 @@ export class LocationCache {
   }
 
   set(owner: number, pgno: number, location: VerifiableLocation): void {
-    this.#grow();
-    const slot = this.#slots.place(owner, pgno);
-    if (this.#slots.owners[slot] === 0) this.#used++;
+    let slot = this.#slots.find(owner, pgno);
+    if (slot === undefined) {
+      this.#grow();
+      slot = this.#slots.leastUsed(owner, pgno);
+      if (this.#slots.owners[slot] === 0) this.#used++;
+    }
     this.#slots.put(slot, owner, pgno, location);
     this.#slots.ticks[slot] = this.#tick();
   }
@@ -78,16 +81,16 @@ export class LocationCache {
     return this.#ticks;
   }
 
-  /** Doubles the room when half of it is taken: beyond that, some sets are full while others are empty. */
+  /** Doubles the room when three quarters are taken. */
   #grow(): void {
     const old = this.#slots;
-    if (old.sets >= this.#setsMax || this.#used < 0.5 * old.sets * WAYS) return;
+    if (old.sets >= this.#setsMax || this.#used < 0.75 * old.sets * WAYS) return;
     const larger = new Slots(2 * old.sets);
     for (let slot = 0; slot < old.owners.length; slot++) {
       if (old.owners[slot] === 0) continue;
       const [owner, pgno] = [old.owners[slot], old.pgnos[slot]];
       // There is room: a set's entries are spread over two.
-      const target = larger.place(owner, pgno);
+      const target = larger.leastUsed(owner, pgno);
       larger.put(target, owner, pgno, old.locationAt(slot));
       larger.ticks[target] = old.ticks[slot];
     }
@@ -132,13 +135,8 @@ class Slots {
     return undefined;
   }
 
-  /** The page's slot; where it has none, a free one, or that of the entry which has to go. */
-  place(owner: number, pgno: number): number {
-    return this.find(owner, pgno) ?? this.#leastUsed(owner, pgno);
-  }
-
   /** A free slot of the page's emptier set, or the one whose entry has to go. */
-  #leastUsed(owner: number, pgno: number): number {
+  leastUsed(owner: number, pgno: number): number {
     let least = this.#startOf(owner, pgno, 0);
     let freest = 0;
     for (let hash = 0; hash < HASHES; hash++) {

@@ -11,6 +11,7 @@ import {
   rowsSql,
   type BundledReplica,
 } from "../../../support/bundle-fixtures.ts";
+import { childPgnos } from "../../../../shared/sqlite/btree-page.ts";
 import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
 import { countingStore } from "../../../support/counting-store.ts";
 import { makeDatabaseImages } from "../../../support/database-images.ts";
@@ -132,6 +133,20 @@ describe("BundleLocator", () => {
       expect(Buffer.from(page).equals(image.subarray((pgno - 1) * 4096, pgno * 4096))).toBe(true);
       expect(locator.get(pgno)).toEqual(location);
     }
+  });
+
+  it("gives out a page of its head without a read, once, and its children's places with it", async () => {
+    const { replica, images } = await bundledReplica({ transactions: [rowsSql("a", 2_000)] });
+    const { locator, content } = await openBundle(replica);
+    const [, { pgno }] = content.hot;
+    expect(locator.get(pgno)).toBeUndefined();
+    const found = locator.atHand(pgno)!;
+    const page = imageAt(images, 1).subarray((pgno - 1) * 4096, pgno * 4096);
+    expect(Buffer.from(found.page!).equals(page)).toBe(true);
+    expect(locator.get(pgno)).toEqual(found.location);
+    for (const child of childPgnos(pgno, page)!) expect(locator.get(child)).toBeDefined();
+    expect(locator.atHand(pgno)).toBeUndefined();
+    expect(locator.atHand(content.commit)).toBeUndefined();
   });
 
   it("lets heads of one base share what was read of it", async () => {

@@ -181,11 +181,14 @@ test("sizes of frames that are known only when they have come cost a few round t
   expect(unknown.rounds).toBeLessThanOrEqual(known.rounds + 3);
 });
 
+/** Most of a window: if it were paid for, nothing would be left for the others. */
+function isLeftOut(pgno: number): boolean {
+  return pgno % 10 >= 4;
+}
+
 test("pages that did not come along after all are not paid for", () => {
   const scan = "SELECT sum(length(body)) FROM items";
   const options = { database: FRESH, trace: FRESH.trace(scan), resident: interiorPages(FRESH) };
-  // Most of a window is left out: what has been paid for nothing would leave the others none.
-  const isLeftOut = (pgno: number): boolean => pgno % 10 >= 4;
   const { faults } = simulate({ ...options, isLeftOut });
   const leftOut = new Set(options.trace.filter(isLeftOut)).size;
   expect(faults).toBeLessThan(leftOut + 40);

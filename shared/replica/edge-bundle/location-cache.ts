@@ -5,9 +5,7 @@ const ENTRY_BYTES = 32;
 /** Entries among which the one that was used least lately makes room. */
 const WAYS = 8;
 const SETS_MIN = 64;
-/** Sets that a page may be in. */
-const HASHES = 2;
-const HASH_MULTIPLIERS = [0x9e3779b1, 0xc2b2ae3d] as const;
+const HASH_MULTIPLIER = 0x9e3779b1;
 /** Owners that are told apart; beyond these, the oldest starts anew with nothing. */
 const OWNERS_MAX = 1_024;
 
@@ -58,12 +56,9 @@ export class LocationCache {
   }
 
   set(owner: number, pgno: number, location: VerifiableLocation): void {
-    let slot = this.#slots.find(owner, pgno);
-    if (slot === undefined) {
-      this.#grow();
-      slot = this.#slots.leastUsed(owner, pgno);
-      if (this.#slots.owners[slot] === 0) this.#used++;
-    }
+    this.#grow();
+    const slot = this.#slots.place(owner, pgno);
+    if (this.#slots.owners[slot] === 0) this.#used++;
     this.#slots.put(slot, owner, pgno, location);
     this.#slots.ticks[slot] = this.#tick();
   }
@@ -81,16 +76,16 @@ export class LocationCache {
     return this.#ticks;
   }
 
-  /** Doubles the room when three quarters are taken. */
+  /** Doubles the room when half of it is taken: beyond that, some sets are full while others are empty. */
   #grow(): void {
     const old = this.#slots;
-    if (old.sets >= this.#setsMax || this.#used < 0.75 * old.sets * WAYS) return;
+    if (old.sets >= this.#setsMax || this.#used < 0.5 * old.sets * WAYS) return;
     const larger = new Slots(2 * old.sets);
     for (let slot = 0; slot < old.owners.length; slot++) {
       if (old.owners[slot] === 0) continue;
       const [owner, pgno] = [old.owners[slot], old.pgnos[slot]];
       // There is room: a set's entries are spread over two.
-      const target = larger.leastUsed(owner, pgno);
+      const target = larger.place(owner, pgno);
       larger.put(target, owner, pgno, old.locationAt(slot));
       larger.ticks[target] = old.ticks[slot];
     }
@@ -98,10 +93,7 @@ export class LocationCache {
   }
 }
 
-/**
- * The arrays; a page may be in any of the eight slots of its two sets. With one set a page, a tenth of the
- * entries would have to go for others when three quarters of the room are taken.
- */
+/** The arrays; a page may be in any of the eight slots of its set. */
 class Slots {
   readonly sets: number;
   /** 0 where a slot is free. */
@@ -126,31 +118,20 @@ class Slots {
   }
 
   find(owner: number, pgno: number): number | undefined {
-    for (let hash = 0; hash < HASHES; hash++) {
-      const start = this.#startOf(owner, pgno, hash);
-      for (let slot = start; slot < start + WAYS; slot++) {
-        if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
-      }
+    const start = this.#startOf(owner, pgno);
+    for (let slot = start; slot < start + WAYS; slot++) {
+      if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
     }
     return undefined;
   }
 
-  /** A free slot of the page's emptier set, or the one whose entry has to go. */
-  leastUsed(owner: number, pgno: number): number {
-    let least = this.#startOf(owner, pgno, 0);
-    let freest = 0;
-    for (let hash = 0; hash < HASHES; hash++) {
-      const start = this.#startOf(owner, pgno, hash);
-      let free = 0;
-      let leastHere = start;
-      for (let slot = start; slot < start + WAYS; slot++) {
-        if (this.ticks[slot] < this.ticks[leastHere]) leastHere = slot;
-        if (this.owners[slot] === 0) free++;
-      }
-      if (free > freest || (free === freest && this.ticks[leastHere] < this.ticks[least])) {
-        least = leastHere;
-        freest = free;
-      }
+  /** The page's slot; where it has none, a free one of its set, or that of the entry which has to go. */
+  place(owner: number, pgno: number): number {
+    const start = this.#startOf(owner, pgno);
+    let least = start;
+    for (let slot = start; slot < start + WAYS; slot++) {
+      if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
+      if (this.ticks[slot] < this.ticks[least]) least = slot;
     }
     return least;
   }
@@ -173,8 +154,8 @@ class Slots {
     };
   }
 
-  #startOf(owner: number, pgno: number, hash: number): number {
-    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), HASH_MULTIPLIERS[hash]);
+  #startOf(owner: number, pgno: number): number {
+    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), HASH_MULTIPLIER);
     return ((mixed ^ (mixed >>> 15)) & (this.sets - 1)) * WAYS;
   }
 }

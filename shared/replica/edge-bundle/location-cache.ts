@@ -5,7 +5,8 @@ const ENTRY_BYTES = 32;
 /** Entries among which the one that was used least lately makes room. */
 const WAYS = 8;
 const SETS_MIN = 64;
-const HASH_MULTIPLIER = 0x9e3779b1;
+/** Each gives one of the sets that a page may be in. */
+const HASH_MULTIPLIERS = [0x9e3779b1, 0xc2b2ae3d] as const;
 /** Owners that are told apart; beyond these, the oldest starts anew with nothing. */
 const OWNERS_MAX = 1_024;
 
@@ -93,7 +94,10 @@ export class LocationCache {
   }
 }
 
-/** The arrays; a page may be in any of the eight slots of its set. */
+/**
+ * The arrays; a page may be in any of the eight slots of its two sets. With one set a page, one of five
+ * hundred entries would go for another when half of the room is taken, and cost a read when it is missed.
+ */
 class Slots {
   readonly sets: number;
   /** 0 where a slot is free. */
@@ -118,22 +122,35 @@ class Slots {
   }
 
   find(owner: number, pgno: number): number | undefined {
-    const start = this.#startOf(owner, pgno);
-    for (let slot = start; slot < start + WAYS; slot++) {
-      if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
+    for (const multiplier of HASH_MULTIPLIERS) {
+      const start = this.#startOf(owner, pgno, multiplier);
+      for (let slot = start; slot < start + WAYS; slot++) {
+        if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
+      }
     }
     return undefined;
   }
 
   /** The page's slot; where it has none, a free one of its set, or that of the entry which has to go. */
   place(owner: number, pgno: number): number {
-    const start = this.#startOf(owner, pgno);
-    let least = start;
-    for (let slot = start; slot < start + WAYS; slot++) {
-      if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
-      if (this.ticks[slot] < this.ticks[least]) least = slot;
+    const known = this.find(owner, pgno);
+    if (known !== undefined) return known;
+    let chosen = -1;
+    let freest = -1;
+    for (const multiplier of HASH_MULTIPLIERS) {
+      const start = this.#startOf(owner, pgno, multiplier);
+      let least = start;
+      let free = 0;
+      for (let slot = start; slot < start + WAYS; slot++) {
+        if (this.ticks[slot] < this.ticks[least]) least = slot;
+        if (this.owners[slot] === 0) free++;
+      }
+      if (free > freest || (free === freest && this.ticks[least] < this.ticks[chosen])) {
+        chosen = least;
+        freest = free;
+      }
     }
-    return least;
+    return chosen;
   }
 
   put(slot: number, owner: number, pgno: number, location: VerifiableLocation): void {
@@ -154,8 +171,8 @@ class Slots {
     };
   }
 
-  #startOf(owner: number, pgno: number): number {
-    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), HASH_MULTIPLIER);
+  #startOf(owner: number, pgno: number, multiplier: number): number {
+    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), multiplier);
     return ((mixed ^ (mixed >>> 15)) & (this.sets - 1)) * WAYS;
   }
 }

@@ -13,9 +13,10 @@ const TIMEOUTS = {
 };
 
 /**
- * Four projects. `node` runs what is in `shared` and `replicator`; `kernel` runs the codec's tests once
+ * Five projects. `node` runs what is in `shared` and `replicator`; `kernel` runs the codec's tests once
  * more, with its WebAssembly in place of TypeScript; `workerd` runs `worker` and, once more, the tests of
- * `shared` that need nothing of Node's, with that WebAssembly too; `interop` needs the peers' binaries and
+ * `shared` that need nothing of Node's, with that WebAssembly too; `official` runs the tests of the engine
+ * once more, on SQLite's own build in place of sql.js; `interop` needs the peers' binaries and
  * is run by `.ci/run`.
  */
 export default defineConfig({
@@ -42,6 +43,28 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/shared/{ltx,replica}/**/*.test.ts"],
+          setupFiles: ["./test/support/workerd/kernel.ts"],
+          globalSetup: [
+            "./test/support/engine-databases.ts",
+            "./test/support/worker-databases.ts",
+            "./test/support/differential/serve-subjects.ts",
+          ],
+          ...TIMEOUTS,
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./test/worker/wrangler.toml" },
+            miniflare: { bindings: { ENGINE: "official" } },
+          }),
+        ],
+        test: {
+          name: "official",
+          include: [
+            "test/worker/{engine,sandbox,lazy-file,describe-statement,exact-values,statement-cache}*.test.ts",
+            "test/worker/{query,query-refusals,formats}.test.ts",
+          ],
           setupFiles: ["./test/support/workerd/kernel.ts"],
           globalSetup: ["./test/support/engine-databases.ts", "./test/support/worker-databases.ts"],
           ...TIMEOUTS,

@@ -60,6 +60,8 @@ export interface ErrorDetails {
   readonly sqlite_code?: number;
   /** Offset in the SQL text of the token that the parser stopped at, in bytes. */
   readonly position?: number;
+  /** The SQLite module that a table needs and that is not there, in lower case. */
+  readonly module?: string;
 }
 
 export interface ReplicaErrorOptions extends ErrorOptions {

@@ -7,8 +7,11 @@ import { gzipSync } from "node:zlib";
 import { QUIET_WRANGLER } from "./quiet-wrangler.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** What the Worker may weigh, gzipped, in bytes: Hono, zod, sql.js and our own code. */
-const BUNDLE_GZIP_BYTES_MAX = 512 * 1024;
+/**
+ * What the Worker may weigh, gzipped, in bytes: Hono, zod, our own code, and two builds of SQLite, of
+ * 336 KB and 406 KB. Cloudflare takes 3 MB on its Free plan.
+ */
+const BUNDLE_GZIP_BYTES_MAX = 940 * 1024;
 
 const bundle = join(root, "dist/bundle");
 const checks: readonly (readonly [string, readonly string[]])[] = [

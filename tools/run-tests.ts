@@ -8,7 +8,7 @@ import { QUIET_WRANGLER } from "./quiet-wrangler.ts";
 const given = process.argv.slice(2);
 const projects = given.some((argument) => argument.startsWith("--project"))
   ? []
-  : ["--project=node", "--project=kernel", "--project=workerd"];
+  : ["--project=node", "--project=kernel", "--project=workerd", "--project=official"];
 const { status } = spawnSync("vitest", ["run", ...projects, ...given], {
   stdio: "inherit",
   env: { ...process.env, ...QUIET_WRANGLER },

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { ReplicaError } from "../shared/errors.ts";
 import { DATABASE_NAME, RESERVED_NAMES } from "./replicas/database-name.ts";
 import type { Env } from "./env.ts";
+import { ENGINE_NAMES, type EngineName } from "./sqlite/engine-choice.ts";
 
 /** What `Env` says, checked. */
 export interface Config {
@@ -10,6 +11,7 @@ export interface Config {
   /** Without slashes at its ends; empty for the whole bucket. */
   readonly replicaRoot: string;
   readonly headTtlMs: number;
+  readonly engine: EngineName;
 }
 
 const DEFAULT_HEAD_TTL_MS = 1_000;
@@ -29,6 +31,8 @@ const path = z
 const databases = z.record(name, path);
 const headTtlMs = z.coerce.number().int().min(0).max(HEAD_TTL_MS_MAX);
 
+const engine = z.enum(ENGINE_NAMES, { error: `it is one of ${ENGINE_NAMES.join(", ")}` });
+
 /** Reads and checks once what an isolate is started with: its `Env` never changes. */
 const checked = new WeakMap<Env, Config>();
 
@@ -44,6 +48,7 @@ export function readConfig(env: Env): Config {
     databases: env.DATABASES === undefined ? undefined : parseDatabases(env.DATABASES),
     replicaRoot: withoutOuterSlashes(env.REPLICA_ROOT ?? ""),
     headTtlMs: check("HEAD_TTL_MS", headTtlMs, env.HEAD_TTL_MS ?? DEFAULT_HEAD_TTL_MS),
+    engine: check("ENGINE", engine, env.ENGINE ?? "auto"),
   };
   checked.set(env, config);
   return config;

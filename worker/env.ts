@@ -15,6 +15,8 @@ export interface Env {
   readonly REPLICA_ROOT?: string;
   /** Milliseconds for which the newest known TXID is trusted; 1000 when not set. */
   readonly HEAD_TTL_MS?: string;
+  /** Which SQLite runs the queries: `auto`, when not set, `sqljs` or `official`. */
+  readonly ENGINE?: string;
   /** Origins whose pages may call the API, with commas between them; `*`, all, when not set. */
   readonly CORS_ORIGINS?: string;
 }

@@ -1,3 +1,4 @@
+import type { LibraryMemory } from "./replicas/library-memory.ts";
 import type { QueryLimits } from "./sqlite/run-query.ts";
 
 /** What one query may use; `GET /v1/dbs/:db` reports them. */
@@ -12,8 +13,31 @@ export const QUERY_LIMITS = {
 /** The longest that a query waits for pages. A Worker's clock stands still while it computes. */
 export const TIMEOUT_MS_MAX = 60_000;
 
-/** Of the isolate's 128 MB. In bytes. */
-export const PAGE_CACHE_BYTES_MAX = 40_000_000;
+/**
+ * What an isolate keeps, in bytes. It has 128 MB for everything, of which 96 are given out here, so that
+ * 32 are left for what has no bound of its own: results on their way out (10 MB each at most, and eight
+ * queries at a time), files that are being decoded, and garbage.
+ *
+ * | | MB |
+ * | --- | --- |
+ * | code, and the JavaScript objects of 64 requests | 7 |
+ * | WebAssembly of both engines, what they allocate for queries included | 36 |
+ * | pages | 32 |
+ * | newest states with their bundles' heads, opened snapshots | 4 + 4 |
+ * | page indexes of opened files, parts of long ones, locations from bundles | 2 + 1 + 2 |
+ * | reads under way | 8 |
+ */
+export const LIBRARY_LIMITS: LibraryMemory = {
+  pages: 32_000_000,
+  heads: 4_000_000,
+  snapshots: 4_000_000,
+  indexes: 2_000_000,
+  windows: 1_000_000,
+  locations: 2_097_152,
+};
+
+/** What all requests of the isolate together have asked the bucket for and not got yet, in bytes. */
+export const READS_UNDER_WAY_BYTES_MAX = 8_000_000;
 
 /** Cloudflare's own bound is 16 KB. */
 export const URL_LENGTH_MAX = 16_384;
@@ -34,5 +58,5 @@ export const REPORTED_LIMITS = {
   fetches: QUERY_LIMITS.faultsMax,
   fetched_bytes: QUERY_LIMITS.faultBytesMax,
   timeout_ms: TIMEOUT_MS_MAX,
-  page_cache_bytes: PAGE_CACHE_BYTES_MAX,
+  page_cache_bytes: LIBRARY_LIMITS.pages,
 } as const;

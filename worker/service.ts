@@ -1,14 +1,18 @@
+import { STORE_REQUESTS_MAX } from "../shared/limits.ts";
+import { limitRequests } from "../shared/replica/limit-requests.ts";
 import type { Replica } from "../shared/replica/ltx-key.ts";
 import { openBucket } from "./bucket.ts";
 import { readConfig, type Config } from "./config.ts";
 import type { Env } from "./env.ts";
-import { PAGE_CACHE_BYTES_MAX } from "./limits.ts";
+import { LIBRARY_LIMITS, READS_UNDER_WAY_BYTES_MAX } from "./limits.ts";
 import { findReplica } from "./replicas/directory.ts";
 import { Library } from "./replicas/library.ts";
 import { MeteredStore } from "./replicas/metered-store.ts";
+import { ReadBudget } from "./replicas/read-budget.ts";
 
 /** What this isolate knows; requests come and go. */
-const library = new Library({ pageBytesMax: PAGE_CACHE_BYTES_MAX, now: Date.now });
+const library = new Library({ limits: LIBRARY_LIMITS, now: Date.now });
+const budget = new ReadBudget({ bytesMax: READS_UNDER_WAY_BYTES_MAX, now: Date.now });
 
 /** What a route that reads a database works with. */
 export interface Service {
@@ -26,6 +30,7 @@ export interface Service {
  */
 export function serviceFor(env: Env, name: string): Service {
   const config = readConfig(env);
-  const meter = new MeteredStore(openBucket(env));
+  // Six wait for their headers at a time, and the platform would let the seventh queue.
+  const meter = new MeteredStore(limitRequests(openBucket(env), STORE_REQUESTS_MAX), budget);
   return { config, library, replica: findReplica(config, meter, name), meter };
 }

@@ -6,7 +6,7 @@ import {
   type BundleHead,
 } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { updateBundle, type BundleReport } from "../../shared/replica/edge-bundle/update-bundle.ts";
-import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { FoundPage, PageLocation, PageLocator } from "../../shared/replica/page-locator.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
 import type { ObjectStore } from "../../shared/storage/object-store.ts";
@@ -14,11 +14,9 @@ import { expect } from "vitest";
 import { pageChecksum32 } from "../../shared/ltx/checksum.ts";
 import { decodePageFrame } from "../../shared/ltx/page-frame.ts";
 import { makeDatabaseImages, type DatabaseScript } from "./database-images.ts";
-import { imageAt, ltxBetween, stampMs, type Images } from "./ltx-from-images.ts";
-import { replicaIn, txid } from "./replica-fixtures.ts";
-
-/** One LTX file: its level, and the transactions that it covers. */
-export type FileSpan = readonly [level: number, min: number, max: number];
+import { imageAt, type Images } from "./ltx-from-images.ts";
+import { putSpans, type FileSpan } from "./ltx-spans.ts";
+import { replicaIn } from "./replica-fixtures.ts";
 
 /** A table with an index, of so many rows; SQL for one transaction. */
 export function rowsSql(table: string, rows: number, bytes = 60): string {
@@ -26,30 +24,6 @@ export function rowsSql(table: string, rows: number, bytes = 60): string {
     WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${rows})
       INSERT INTO ${table} SELECT i, 'k' || (i * 7919 % ${rows}), printf('%0${bytes}d', i * 31) FROM c;
     CREATE INDEX ${table}_k ON ${table} (k);`;
-}
-
-/** Files that were made once, by images and transactions. */
-const made = new WeakMap<Images, Map<string, Uint8Array>>();
-
-function ltxOf(images: Images, min: number, max: number): Uint8Array {
-  const files = made.get(images) ?? new Map<string, Uint8Array>();
-  const file = files.get(`${min}-${max}`) ?? ltxBetween(images, min, max);
-  files.set(`${min}-${max}`, file);
-  made.set(images, files);
-  return file;
-}
-
-/** Puts files of a database's history into a replica. */
-export async function putSpans(
-  replica: Replica,
-  images: Images,
-  spans: readonly FileSpan[],
-): Promise<void> {
-  for (const [level, min, max] of spans) {
-    const key = formatLtxKey(replica, { level, minTxid: txid(min), maxTxid: txid(max) });
-    const metadata = { "litestream-timestamp": new Date(stampMs(max)).toISOString() };
-    await replica.store.put(key, ltxOf(images, min, max), { metadata });
-  }
 }
 
 export interface BundledReplica {
@@ -124,8 +98,9 @@ export async function expectBundleTruth(
   expect(commit).toBe(image.length / pageSize);
   for (let pgno = 1; pgno <= commit; pgno++) {
     const known = locator.get(pgno);
-    const found = known === undefined ? await locator.find(pgno, { replica }) : { location: known };
-    const { location, page: along } = found as FoundPage;
+    const found: FoundPage =
+      known === undefined ? await locator.find(pgno, { replica }) : { location: known };
+    const { location, page: along } = found;
     if (!location) throw new Error(`page ${pgno} is nowhere`);
     const { key, etag } = plan.files[location.file];
     const range = { offset: location.offset, length: location.size };

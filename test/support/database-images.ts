@@ -12,6 +12,7 @@ export interface DatabaseImages {
 
 export interface DatabaseScript {
   readonly pageSize?: number;
+  readonly encoding?: "UTF-8" | "UTF-16le";
   /** The SQL of each transaction; the first also makes the schema. */
   readonly transactions: readonly string[];
 }
@@ -19,13 +20,16 @@ export interface DatabaseScript {
 /** Runs `script` on a new database in WAL mode and keeps the file as it is after each transaction. */
 export function makeDatabaseImages({
   pageSize = 4096,
+  encoding = "UTF-8",
   transactions,
 }: DatabaseScript): DatabaseImages {
   const folder = mkdtempSync(join(tmpdir(), "eddy-images-"));
   const path = join(folder, "image.db");
   try {
-    const database = new DatabaseSync(path);
-    database.exec(`PRAGMA page_size = ${pageSize}; PRAGMA journal_mode = WAL`);
+    // A module that no build has can only be written into the schema.
+    const database = new DatabaseSync(path, { defensive: false });
+    database.exec(`PRAGMA page_size = ${pageSize}; PRAGMA encoding = '${encoding}'`);
+    database.exec("PRAGMA journal_mode = WAL");
     const versions = transactions.map((sql) => {
       database.exec(`BEGIN; ${sql}; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`);
       return readFileSync(path).toString("base64");

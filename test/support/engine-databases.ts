@@ -39,17 +39,40 @@ const SCHEMA = `
   CREATE VIEW totals AS SELECT k, sum(n) AS total FROM t GROUP BY k;
 `;
 
-const FULL_TEXT = `
+/** What sql.js has and the official build has not. */
+const FTS4 = `
   CREATE VIRTUAL TABLE notes USING fts4(body);
   INSERT INTO notes SELECT 'note ' || id || ' about w' || (id % 40) || ' and w' || (id % 7) FROM t;
 `;
 
-/** Two kinds of virtual tables that sql.js cannot read, beside one that anybody can. */
-const UNSUPPORTED = `
+/** And the other way round. */
+const FTS5_AND_RTREE = `
+  CREATE VIRTUAL TABLE notes USING fts5(title, body, prefix = '2 3');
+  INSERT INTO notes SELECT 'note ' || id, 'about w' || (id % 40) || ' and w' || (id % 7) FROM t;
+  CREATE VIRTUAL TABLE words USING fts5vocab(notes, row);
+  CREATE VIRTUAL TABLE papers USING fts5(body, content = 't', content_rowid = 'id', tokenize = 'trigram');
+  INSERT INTO papers (rowid, body) SELECT id, k FROM t;
+  CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1, y0, y1, +label);
+  INSERT INTO boxes SELECT id, id % 97, id % 97 + 3, id % 89, id % 89 + 2.5, k FROM t;
+  CREATE VIRTUAL TABLE tiles USING rtree_i32(id, x0, x1);
+  INSERT INTO tiles SELECT id, id * 3, id * 3 + 10 FROM t;
+  CREATE VIEW near AS SELECT label FROM boxes WHERE x0 < 2 AND y0 < 2;
+`;
+
+/** Virtual tables that no one build can read all of, beside a table that anybody can. */
+const MIXED = `
   CREATE VIRTUAL TABLE articles USING fts5(body);
+  INSERT INTO articles VALUES ('a red lamp'), ('a blue lamp');
   CREATE VIRTUAL TABLE boxes USING "rtree"(id, x0, x1);
+  INSERT INTO boxes VALUES (1, 0, 1), (2, 5, 6);
+  CREATE VIRTUAL TABLE letters USING fts4(body);
+  INSERT INTO letters VALUES ('a red kettle');
   CREATE TABLE plain (name TEXT);
   INSERT INTO plain VALUES ('served');
+  PRAGMA writable_schema = ON;
+  INSERT INTO sqlite_schema VALUES
+    ('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING spatial(name)');
+  PRAGMA writable_schema = OFF;
 `;
 
 const QUERIES = [
@@ -70,9 +93,24 @@ const QUERIES = [
   "PRAGMA integrity_check",
 ];
 
-const FULL_TEXT_QUERIES = [
+const FTS4_QUERIES = [
   "SELECT count(*) FROM notes WHERE notes MATCH 'w5 AND w3'",
   "SELECT docid, snippet(notes) FROM notes WHERE notes MATCH 'w33' ORDER BY docid LIMIT 3",
+];
+
+const FTS5_AND_RTREE_QUERIES = [
+  "SELECT count(*) FROM notes WHERE notes MATCH 'w5 AND w3'",
+  "SELECT rowid, snippet(notes, 1, '[', ']', '…', 4) FROM notes WHERE notes MATCH 'w33' ORDER BY rowid LIMIT 3",
+  "SELECT rowid, bm25(notes) FROM notes WHERE notes MATCH 'w3*' ORDER BY rank, rowid LIMIT 5",
+  "SELECT highlight(notes, 0, '<', '>') FROM notes WHERE notes MATCH 'title : 777' ",
+  "SELECT term, doc, cnt FROM words ORDER BY cnt DESC, term LIMIT 5",
+  "SELECT rowid FROM papers WHERE papers MATCH '777' ORDER BY rowid",
+  "SELECT count(*), sum(id) FROM boxes WHERE x0 >= 10 AND x1 <= 40 AND y0 >= 20",
+  "SELECT id, label, x1, y1 FROM boxes WHERE x0 = 5 AND y0 < 9 ORDER BY id",
+  "SELECT rtreecheck('boxes')",
+  "SELECT t.k FROM tiles JOIN t USING (id) WHERE x0 BETWEEN 300 AND 330 ORDER BY x0",
+  "SELECT name, type FROM pragma_table_info('boxes')",
+  "SELECT * FROM near ORDER BY label",
 ];
 
 function tag(value: SQLInputValue): TaggedValue {
@@ -95,7 +133,8 @@ function makeDatabase(shape: Shape): EngineDatabase {
   const folder = mkdtempSync(join(tmpdir(), "eddy-engine-"));
   try {
     const path = join(folder, "engine.db");
-    const database = new DatabaseSync(path);
+    // A module that no build has can only be written into the schema.
+    const database = new DatabaseSync(path, { defensive: false });
     database.exec(`PRAGMA page_size = ${pageSize}; ${pragmas}; BEGIN; ${schema}`);
     database.exec("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
     const answers = queries.map((sql) => {
@@ -119,20 +158,27 @@ export function setup(project: TestProject): void {
   const utf16 = (end: string): string => `PRAGMA encoding = 'UTF-16${end}'; ${wal}`;
   project.provide("engineDatabases", {
     "512-byte pages": makeDatabase({ pageSize: 512, pragmas: wal }),
-    "4096-byte pages": makeDatabase({
-      pageSize: 4096,
-      pragmas: wal,
-      schema: SCHEMA + FULL_TEXT,
-      queries: [...QUERIES, ...FULL_TEXT_QUERIES],
-    }),
+    "4096-byte pages": makeDatabase({ pageSize: 4096, pragmas: wal }),
     "65536-byte pages": makeDatabase({ pageSize: 65_536, pragmas: wal }),
     "a rollback journal": makeDatabase({ pageSize: 4096, pragmas: "" }),
     "UTF-16 little endian": makeDatabase({ pageSize: 4096, pragmas: utf16("le") }),
     "UTF-16 big endian": makeDatabase({ pageSize: 1024, pragmas: utf16("be") }),
-    "with tables that cannot be served": makeDatabase({
+    "with FTS4": makeDatabase({
       pageSize: 4096,
       pragmas: wal,
-      schema: UNSUPPORTED,
+      schema: SCHEMA + FTS4,
+      queries: [...QUERIES, ...FTS4_QUERIES],
+    }),
+    "with FTS5 and R*Tree": makeDatabase({
+      pageSize: 4096,
+      pragmas: wal,
+      schema: SCHEMA + FTS5_AND_RTREE,
+      queries: [...QUERIES, ...FTS5_AND_RTREE_QUERIES],
+    }),
+    "with tables that need all modules": makeDatabase({
+      pageSize: 4096,
+      pragmas: wal,
+      schema: MIXED,
       queries: ["SELECT name FROM plain"],
     }),
   });

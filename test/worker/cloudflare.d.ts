@@ -8,6 +8,7 @@ declare global {
     interface Env {
       BUCKET: R2Bucket;
       EDDY_TOKEN: string;
+      ENGINE?: string;
     }
   }
 }

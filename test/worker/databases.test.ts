@@ -2,6 +2,9 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { formatTxid, toTxid } from "../../shared/ltx/txid.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
+import { updateBundle } from "../../shared/replica/edge-bundle/update-bundle.ts";
+import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
+import { R2Store } from "../../worker/storage/r2-store.ts";
 import { discoverReplicas } from "../../worker/replicas/discover.ts";
 import { countingStore } from "../support/counting-store.ts";
 import { call, callWith, countBucket } from "../support/workerd/api.ts";
@@ -114,11 +117,32 @@ describe("GET /v1/dbs/:db", () => {
         { level: 0, files: 3, min_txid: "0000000000000001", max_txid: "0000000000000003" },
         { level: 1, files: 1, min_txid: "0000000000000001", max_txid: "0000000000000002" },
       ],
+      bundle: null,
       limits: { rows: 10_000, args: 1_000, sql_bytes: 100_000 },
     });
     expect(body.levels.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(body.bytes);
     expect(response.headers.get("x-txid")).toBe("0000000000000003");
     expect(response.headers.get("cache-control")).toBe("no-store");
+  });
+
+  it("says what the edge bundle beside it describes", async () => {
+    await putReplica(env.BUCKET, "bundled", shop, 2);
+    const replica = { store: new R2Store(env.BUCKET), path: "bundled", layout: "s3" } as const;
+    const report = await updateBundle(replica, storeSink(replica));
+    await putLtx(env.BUCKET, shop, { path: "bundled", level: 0, minTxid: 3, maxTxid: 3 });
+    expect(await (await call("/v1/dbs/bundled")).json()).toMatchObject({
+      txid: "0000000000000003",
+      bundle: {
+        txid: "0000000000000002",
+        timestamp: "2026-10-01T12:01:00.000Z",
+        files: 2,
+        head_bytes: report.headBytes,
+        base_txid: "0000000000000002",
+        base_bytes: report.base.sizeBytes,
+      },
+    });
+    await env.BUCKET.put("bundled/eddy/head", "not a bundle's head at all");
+    expect(await (await call("/v1/dbs/bundled")).json()).toMatchObject({ bundle: null });
   });
 
   it.each([

@@ -1,11 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { Admission } from "../../worker/sqlite/admission.ts";
-import { Engine, getEngine } from "../../worker/sqlite/engine.ts";
+import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
-import { afterMs, database, LIMITS, request, slowSource, tag } from "./support-engine/sources.ts";
+import { build, engineUnderTest } from "./support-engine/build-under-test.ts";
+import {
+  afterMs,
+  database,
+  FULL_TEXT,
+  LIMITS,
+  request,
+  slowSource,
+  tag,
+} from "./support-engine/sources.ts";
 
-const main = database("4096-byte pages");
+const main = database(FULL_TEXT);
 const small = database("512-byte pages");
 
 /** Pages that come at once or take up to 3 ms, in an order that differs from query to query. */
@@ -20,7 +28,7 @@ const IDLE = { running: 0, waiting: 0, busyConnections: 0 };
 
 describe("queries side by side", () => {
   it("answer right, each on its own database, interleaved at every page", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const results = await Promise.all(
       Array.from({ length: 32 }, async (_, index) => {
         const opened = index % 2 === 0 ? main : small;
@@ -39,7 +47,7 @@ describe("queries side by side", () => {
   });
 
   it("answer right on one database, over connections that are pooled", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const query = async (index: number): Promise<void> => {
       const key = (index * 7919) % 3000;
       const source = slowSource(main, jitter(index));
@@ -56,7 +64,7 @@ describe("queries side by side", () => {
   });
 
   it("are not held up by one that waits for its pages", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const gate = Promise.withResolvers<void>();
     const sql = "SELECT count(*) FROM t";
     const held = runQuery(
@@ -71,7 +79,7 @@ describe("queries side by side", () => {
   });
 
   it("are not held up by one that computes", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const order: string[] = [];
     const counting =
       "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 2000000) SELECT count(*) FROM c";
@@ -99,7 +107,7 @@ describe("a client that leaves", () => {
   const sql = "SELECT count(*), sum(length(v)) FROM t";
 
   it("ends its query at once, though its page never comes", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const controller = new AbortController();
     const source = slowSource(main, (pgno) => (pgno < 9 ? afterMs(0) : new Promise(() => {})));
     const query = runQuery(engine, request({ source, sql, signal: controller.signal }));
@@ -111,7 +119,7 @@ describe("a client that leaves", () => {
   });
 
   it("ends its query in the middle of computing", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 5);
     const endless =
@@ -133,13 +141,13 @@ describe("a client that leaves", () => {
     const source = slowSource(main);
     const signal = AbortSignal.abort();
     await expect(
-      runQuery(new Engine(sqljsBuild), request({ source, sql, signal })),
+      runQuery(new Engine(build), request({ source, sql, signal })),
     ).rejects.toMatchObject({ code: "ABORTED" });
     expect(source.loads).toBe(0);
   });
 
   it("leaks nothing, a thousand times", async () => {
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const leave = async (index: number): Promise<void> => {
       const controller = new AbortController();
       const leavesAt = 1 + (index % 12);
@@ -169,7 +177,7 @@ describe("a client that leaves", () => {
 describe("a query that nobody resumes", () => {
   it("keeps its place for half a minute, and its memory until its instance is replaced", async () => {
     let nowMs = 0;
-    const engine = new Engine(sqljsBuild, () => nowMs);
+    const engine = new Engine(build, { now: () => nowMs });
     const sql = "SELECT count(*) FROM t";
     for (let index = 0; index < 8; index++) {
       const source = slowSource(main, () => new Promise(() => {}));

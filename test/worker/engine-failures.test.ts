@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
 import { ReplicaError } from "../../shared/errors.ts";
 import type { StatementHandle } from "../../worker/sqlite/build.ts";
-import { Engine, getEngine } from "../../worker/sqlite/engine.ts";
+import { Engine } from "../../worker/sqlite/engine.ts";
 import { runQuery } from "../../worker/sqlite/run-query.ts";
-import { sqljsBuild } from "../../worker/sqlite/sqljs/sqljs-instance.ts";
+import { build, engineUnderTest } from "./support-engine/build-under-test.ts";
 import { changedBuild } from "./support-engine/changed-build.ts";
 import { database, LIMITS, request, slowSource } from "./support-engine/sources.ts";
 
@@ -22,7 +22,7 @@ describe("a query that runs out of memory because of others", () => {
   const WAIT = { timeout: 10_000, interval: 5 };
 
   it("runs once more when they have gone", async () => {
-    const engine = new Engine(sqljsBuild);
+    const engine = new Engine(build);
     const gate = Promise.withResolvers<void>();
     const held = slowSource(main, (pgno) => (pgno === 1 ? Promise.resolve() : gate.promise));
     const first = runQuery(engine, request({ source: held, sourceKey: "first", sql: holding }));
@@ -45,7 +45,7 @@ describe("an error of the page source", () => {
     ["one of ours", new ReplicaError("OBJECT_MISSING", "the file is gone")],
     ["any other", new TypeError("a bug below")],
   ])("comes out unchanged: %s", async (_name, thrown) => {
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     for (const failing of [1, 2, 4]) {
       const source = slowSource(main, (pgno) =>
         pgno >= failing ? Promise.reject(thrown) : Promise.resolve(),
@@ -58,7 +58,7 @@ describe("an error of the page source", () => {
   });
 
   it("is CORRUPT_PAGE for a page that is too short, and ENGINE_FAILED for one that never comes", async () => {
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const sql = "SELECT sum(length(v)) FROM t";
     const whole = slowSource(main);
     const short = {
@@ -81,7 +81,7 @@ describe("an error of the page source", () => {
   it("is CORRUPT_PAGE where SQLite finds the database malformed", async () => {
     const bytes = main.bytes.slice();
     bytes.fill(0xee, 4096 * 5);
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const source = slowSource({ ...main, bytes });
     await expect(
       runQuery(engine, request({ source, sourceKey: "bad", sql: "SELECT sum(length(v)) FROM t" })),
@@ -140,13 +140,15 @@ describe("a check of the database", () => {
         : Promise.resolve(),
     );
     const query = request({ source, sourceKey: `away ${sql}`, sql });
-    await expect(runQuery(await getEngine(), query)).rejects.toMatchObject({ code: "R2_ERROR" });
+    await expect(runQuery(await engineUnderTest(), query)).rejects.toMatchObject({
+      code: "R2_ERROR",
+    });
   });
 
   it.each(checks)("says nothing of what its reads did not reach: %s", async (sql) => {
     const limits = { ...LIMITS, faultsMax: 5 };
     const query = request({ source: slowSource(main), sourceKey: `few ${sql}`, sql, limits });
-    await expect(runQuery(await getEngine(), query)).rejects.toMatchObject({
+    await expect(runQuery(await engineUnderTest(), query)).rejects.toMatchObject({
       code: "FAULT_BUDGET",
     });
   });

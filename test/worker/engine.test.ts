@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { getEngine } from "../../worker/sqlite/engine.ts";
 import { type QueryRequest, runQuery } from "../../worker/sqlite/run-query.ts";
 import type { SqlArgs, SqlValue } from "../../worker/sqlite/values.ts";
+import { engineUnderTest, forBuild } from "./support-engine/build-under-test.ts";
 import { database, DATABASES, request, slowSource, tag } from "./support-engine/sources.ts";
 
 const main = database("4096-byte pages");
 
 async function query(sql: string, args: SqlArgs = [], over: Partial<QueryRequest> = {}) {
-  const engine = await getEngine();
+  const engine = await engineUnderTest();
   return runQuery(engine, request({ source: slowSource(main), sql, args, ...over }));
 }
 
@@ -18,7 +18,7 @@ async function one(sql: string, args: SqlArgs = []): Promise<readonly SqlValue[]
 
 describe("runQuery", () => {
   it.each(DATABASES)("answers what the real SQLite answers on %s", async (name) => {
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const opened = database(name);
     for (const { sql, rows } of opened.answers) {
       const source = slowSource(opened);
@@ -30,7 +30,7 @@ describe("runQuery", () => {
   it("reads the pages of a point query and no others", async () => {
     const source = slowSource(main);
     const sourceKey = "pages of a point query";
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const sql = "SELECT v FROM t WHERE k = 'k777'";
     const { rows } = await runQuery(engine, request({ source, sourceKey, sql }));
     expect(rows).toHaveLength(1);
@@ -39,7 +39,7 @@ describe("runQuery", () => {
   });
 
   it("asks for no page again while the connection is warm", async () => {
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const sql = "SELECT v FROM t WHERE id = 1234";
     const sourceKey = "warm";
     await runQuery(engine, request({ source: slowSource(main), sourceKey, sql }));
@@ -49,7 +49,7 @@ describe("runQuery", () => {
   });
 
   it("never shows a connection of one transaction to a query of another", async () => {
-    const engine = await getEngine();
+    const engine = await engineUnderTest();
     const bytes = main.bytes.slice();
     // An older database: the value in one row differs, at the same length.
     const text = new TextDecoder("latin1").decode(bytes);
@@ -182,20 +182,25 @@ describe("the text of a query", () => {
     });
   });
 
-  it("that needs a module which is not there names the table", async () => {
-    const opened = database("with tables that cannot be served");
-    const source = slowSource(opened);
-    const sql = "SELECT count(*) FROM articles";
-    const engine = await getEngine();
-    const run = (text: string) =>
-      runQuery(engine, request({ source, sourceKey: "modules", sql: text }));
-    await expect(run(sql)).rejects.toMatchObject({
+  it.each(
+    forBuild<[string, string][]>({
+      sqljs: [
+        ["articles", "fts5"],
+        ["boxes", "rtree"],
+        ["places", "spatial"],
+      ],
+      official: [
+        ["letters", "fts4"],
+        ["places", "spatial"],
+      ],
+    }),
+  )("that needs a module which is not there names the table: %s", async (table, module) => {
+    const source = slowSource(database("with tables that need all modules"));
+    const engine = await engineUnderTest();
+    const run = (sql: string) => runQuery(engine, request({ source, sourceKey: "modules", sql }));
+    await expect(run(`SELECT count(*) FROM ${table}`)).rejects.toMatchObject({
       code: "UNSUPPORTED_MODULE",
-      message: "the table articles needs the SQLite module fts5, which is not available here",
-    });
-    await expect(run("SELECT * FROM boxes")).rejects.toMatchObject({
-      code: "UNSUPPORTED_MODULE",
-      message: "the table boxes needs the SQLite module rtree, which is not available here",
+      message: `the table ${table} needs the SQLite module ${module}, which is not available here`,
     });
     expect((await run("SELECT name FROM plain")).rows).toEqual([["served"]]);
   });

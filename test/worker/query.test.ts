@@ -32,7 +32,7 @@ describe("GET /v1/dbs/:db/query", () => {
       txid: "0000000000000003",
       timestamp: "2026-10-01T12:02:00.000Z",
       exact: true,
-      verified: false,
+      verified: true,
       columns: [
         { name: "id", decltype: "INTEGER" },
         { name: "name", decltype: "TEXT" },
@@ -53,7 +53,7 @@ describe("GET /v1/dbs/:db/query", () => {
       "x-txid": "0000000000000003",
       "x-txid-timestamp": "2026-10-01T12:02:00.000Z",
       "x-exact": "true",
-      "x-verified": "false",
+      "x-verified": "true",
       "x-replica-age": expect.stringMatching(/^\d+\.\d{3}$/),
       "x-pages-read": "0",
       "server-timing": expect.stringMatching(
@@ -62,12 +62,13 @@ describe("GET /v1/dbs/:db/query", () => {
       "cache-control": "private, no-cache",
       vary: "Accept",
     });
-    // One listing, and each of the three small files whole: the query itself needs nothing more.
-    expect(counts).toEqual({ lists: 1, gets: 3 });
+    // One listing, beside it a look for an edge bundle, and each of the three small files whole: the query
+    // itself needs nothing more.
+    expect(counts).toEqual({ lists: 1, gets: 4 });
     expect(Number(headers.get("x-bytes-fetched"))).toBeGreaterThan(1_000);
     const again = await callWith({ BUCKET: bucket }, path);
     expect(again.headers.get("x-bytes-fetched")).toBe("0");
-    expect(counts).toEqual({ lists: 1, gets: 3 });
+    expect(counts).toEqual({ lists: 1, gets: 4 });
   });
 
   it("keeps 64-bit integers, REALs, text and blobs apart and exact", async () => {
@@ -239,5 +240,28 @@ describe("caching", () => {
     const response = await post("shop", JSON.stringify({ sql: COUNT, at: "txid:2" }));
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(response.headers.has("etag")).toBe(false);
+  });
+});
+
+/** Whether an answer says that all of its pages were verified. */
+async function isVerified(sql: string, parameters: Readonly<Record<string, string>> = {}) {
+  const response = await query("trusted", { sql, ...parameters });
+  const { verified } = await response.json<{ verified: boolean }>();
+  expect(response.headers.get("x-verified")).toBe(String(verified));
+  return verified;
+}
+
+describe("verified", () => {
+  it("says whether every page was held against a checksum, whoever keeps it now", async () => {
+    const orders = inject("orders");
+    const first = "SELECT count(*) FROM orders WHERE id < 4";
+    // Too large to be read whole for a query.
+    await putReplica(env.BUCKET, "trusted", orders, 1);
+    expect(await isVerified(first)).toBe(false);
+    // SQLite's own cache holds the pages now, and the reader is asked for none.
+    expect(await isVerified(first)).toBe(false);
+    await putReplica(env.BUCKET, "trusted", shop, 3);
+    const again = { max_stale_ms: "0" };
+    expect(await isVerified("SELECT count(*) FROM items", again)).toBe(true);
   });
 });

@@ -15,3 +15,10 @@ export function logFailure({ instance, code, status }: Problem, error: unknown):
   // oxlint-disable-next-line no-console -- Workers Logs take what the console is given.
   console.error(JSON.stringify({ level: "error", instance, code, status, causes, stack }));
 }
+
+/** Writes one line of JSON about an edge bundle that is not used: answers are right without it, and slower. */
+export function logDroppedBundle(path: string, reason: string, error?: unknown): void {
+  const cause = error instanceof Error ? error.message : undefined;
+  // oxlint-disable-next-line no-console -- Workers Logs take what the console is given.
+  console.warn(JSON.stringify({ level: "warn", event: "bundle-dropped", path, reason, cause }));
+}

@@ -20,8 +20,6 @@ export function versionHeaders(
     "x-txid-timestamp": formatInstant(snapshot.timestampMs),
     "x-replica-age": (Math.max(0, nowMs - checkedAtMs) / 1_000).toFixed(3),
     "x-exact": String(exact),
-    // Pages are read one by one, and LTX has a checksum for a file and none for a page.
-    "x-verified": "false",
   };
 }
 

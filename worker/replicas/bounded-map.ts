@@ -19,6 +19,11 @@ export class BoundedMap<K, V> {
     this.#weigh = weigh;
   }
 
+  /** The sum of the weights of what is kept now. */
+  get weight(): number {
+    return this.#weight;
+  }
+
   get(key: K): V | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;

@@ -1,9 +1,9 @@
-import { nextTxid, type Txid } from "../../shared/ltx/txid.ts";
-import { decodeHeader, LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
+import { nextTxid } from "../../shared/ltx/txid.ts";
+import type { BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { listLtxFiles, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
-import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
-import { loadPlan } from "../../shared/replica/load-plan.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { RestorePlan } from "../../shared/replica/restore-plan.ts";
+import { openFound, openListed, probeFile, type FoundFile, type OpenInto } from "./newer-files.ts";
 
 /** The newest transaction of a database, as one look at the bucket found it. */
 export interface Head {
@@ -14,10 +14,14 @@ export interface Head {
   readonly listedAtMs: number;
   /** Files in the plan when it was last made from a whole listing; it has grown by the others. */
   readonly plannedFiles: number;
+  /** Says where the pages of the plan's first files lie. */
+  readonly bundle?: BundleHead | undefined;
 }
 
-/** New files asked for one by one before a listing is cheaper. */
-const PROBES_MAX = 4;
+/** New files asked for one after the other before the rest is listed. */
+const PROBES_MAX = 3;
+/** Who has not looked for so long and finds a file lists at once: there will be more. */
+const AWAY_MS = 10_000;
 /**
  * For how long a missing key is taken to mean "nothing new": a file may also be missing because it
  * has been compacted away, or because the path was wiped and began anew.
@@ -25,57 +29,73 @@ const PROBES_MAX = 4;
 const LIST_INTERVAL_MS = 30_000;
 /** Files that a plan grows by before it is made again, to gain from compaction. */
 const PLAN_GROWTH_MAX = 256;
+/** The same of a plan that begins with an edge bundle: a replicator rewrites that after eleven files. */
+const BUNDLE_GROWTH_MAX = 64;
 
-export interface FollowOptions {
+export interface FollowOptions extends OpenInto {
   readonly nowMs: number;
-  /** Opens a new file beforehand, beside the reads that look for the next. */
-  readonly prefetch: (file: LtxFileInfo) => Promise<unknown>;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Looks for what is newer than `head`. The next file's key is known, so that the usual look is one
- * ranged read that finds nothing. A file that is found counts only while the plan's last file is
- * still the same: whoever wipes a path and begins anew repeats the TXIDs.
+ * Looks for what is newer than `head`. Undefined when that does not hold any more, or has grown long:
+ * then all of the replica is to be looked at. The next file's key is known, so that the usual look is one
+ * ranged read that finds nothing, or finds the file and has its content; a list costs twelve times
+ * as much.
+ *
+ * A file that is found counts only while the plan's last file is still the same, which one more read
+ * beside the others shows. It cannot be left out: whoever wipes a path and begins anew repeats the
+ * TXIDs, LTX without checksums of the database does not say what a file follows, and pages of the old
+ * history that are cached would never meet the ETags that reads are pinned to.
  */
 export async function followHead(
   replica: Replica,
   head: Head,
   options: FollowOptions,
-): Promise<Head> {
+): Promise<Head | undefined> {
   const { nowMs, signal } = options;
-  const first = await probe(replica, nextTxid(head.plan.txid), signal);
+  const first = await probeFile(replica, nextTxid(head.plan.txid), signal);
   if (!first) {
     const isListingDue = nowMs - head.listedAtMs >= LIST_INTERVAL_MS;
     return isListingDue ? followByListing(replica, head, options) : { ...head, checkedAtMs: nowMs };
   }
+  if (nowMs - head.checkedAtMs >= AWAY_MS) return followByListing(replica, head, options, first);
   const [files, isSame] = await Promise.all([
-    probeOn(replica, first, signal),
+    openOn(replica, [first], options),
     isLastFileThere(replica, head.plan, signal),
-    options.prefetch(first),
   ]);
-  if (!isSame || hasGrownLong(head)) return planAnew(replica, options);
-  if (files.length === PROBES_MAX) return followByListing(replica, head, options);
-  return { ...head, plan: extend(head.plan, files), checkedAtMs: nowMs };
+  if (!isSame || hasGrownLong(head.plan, head)) return undefined;
+  const plan = extend(head.plan, files);
+  if (files.length === PROBES_MAX) return followByListing(replica, { ...head, plan }, options);
+  return { ...head, plan, checkedAtMs: nowMs };
 }
 
-function hasGrownLong({ plan, plannedFiles }: Head): boolean {
-  return plan.files.length - plannedFiles > PLAN_GROWTH_MAX;
+/** Opens the last of the files that were found, beside the look for the next. Answers all of them. */
+async function openOn(
+  replica: Replica,
+  found: readonly FoundFile[],
+  options: FollowOptions,
+): Promise<LtxFileInfo[]> {
+  const last = found[found.length - 1];
+  const [all] = await Promise.all([
+    probeOn(replica, found, options),
+    openFound(replica, last, options),
+  ]);
+  return all;
 }
 
-/** The file that was found and those right behind it, `PROBES_MAX` at most. */
 async function probeOn(
   replica: Replica,
-  first: LtxFileInfo,
-  signal: AbortSignal | undefined,
+  found: readonly FoundFile[],
+  options: FollowOptions,
 ): Promise<LtxFileInfo[]> {
-  const files = [first];
-  while (files.length < PROBES_MAX) {
-    const next = await probe(replica, nextTxid(files.at(-1)?.maxTxid), signal);
-    if (!next) break;
-    files.push(next);
-  }
-  return files;
+  const infos = found.map(({ info }) => info);
+  if (found.length === PROBES_MAX) return infos;
+  const next = await probeFile(replica, nextTxid(infos.at(-1)?.maxTxid), options.signal);
+  return next ? openOn(replica, [...found, next], options) : infos;
+}
+
+function hasGrownLong(plan: RestorePlan, { plannedFiles, bundle }: Head): boolean {
+  return plan.files.length - plannedFiles > (bundle ? BUNDLE_GROWTH_MAX : PLAN_GROWTH_MAX);
 }
 
 async function isLastFileThere(
@@ -89,47 +109,50 @@ async function isLastFileThere(
   return stored?.etag === last.etag;
 }
 
-/** Reads the beginning of the level-0 file of one transaction. Undefined when there is none. */
-async function probe(
-  replica: Replica,
-  txid: Txid,
-  signal: AbortSignal | undefined,
-): Promise<LtxFileInfo | undefined> {
-  const place = { level: 0, minTxid: txid, maxTxid: txid };
-  const key = formatLtxKey(replica, place);
-  const range = { offset: 0, length: LTX_HEADER_BYTES };
-  const stored = await replica.store.get(key, { range, signal });
-  if (!stored) return undefined;
-  const createdAtMs = decodeHeader(stored.bytes).timestampMs;
-  const { totalBytes: sizeBytes, etag } = stored;
-  return { ...place, key, sizeBytes, createdAtMs, isStamped: true, etag };
-}
-
+/**
+ * Lists level 0 from the plan's last file on: where that one is of level 0, the list itself shows
+ * whether it is still the same. Opens what is new, beginning with a file that was found before.
+ */
 async function followByListing(
   replica: Replica,
   head: Head,
   options: FollowOptions,
-): Promise<Head> {
+  found?: FoundFile,
+): Promise<Head | undefined> {
   const { plan } = head;
   const { nowMs, signal } = options;
-  const listing = listLtxFiles(replica, { level: 0, seek: nextTxid(plan.txid), signal });
-  const [files, isSame] = await Promise.all([
-    Array.fromAsync(listing),
-    isLastFileThere(replica, plan, signal),
+  const last = plan.files.at(-1);
+  const isListed = last?.level === 0;
+  const [listed, isSame] = await Promise.all([
+    listFrom(replica, isListed ? last.minTxid : nextTxid(plan.txid), signal),
+    isListed || isLastFileThere(replica, plan, signal),
+    found && openFound(replica, found, options),
   ]);
+  const files = listed.filter(({ maxTxid }) => maxTxid > plan.txid);
+  const isThere = isSame && (!isListed || listed.some((file) => isSameObject(file, last)));
   const isGapless = files.every((file, index) => file.minTxid === plan.txid + BigInt(index) + 1n);
-  if (!isSame || !isGapless || hasGrownLong(head)) return planAnew(replica, options);
-  return { ...head, plan: extend(plan, files), checkedAtMs: nowMs, listedAtMs: nowMs };
+  const extended = extend(plan, files);
+  if (!isThere || !isGapless || hasGrownLong(extended, head)) return undefined;
+  await openListed(replica, files, options);
+  return { ...head, plan: extended, checkedAtMs: nowMs, listedAtMs: nowMs };
 }
 
-/** Looks at everything, as one who has never seen the replica. */
-export async function planAnew(
+/** The first files of level 0 from `seek` on; more than a plan may grow by where there are more. */
+async function listFrom(
   replica: Replica,
-  { nowMs, signal }: Pick<FollowOptions, "nowMs" | "signal">,
-): Promise<Head> {
-  const plan = await loadPlan(replica, { kind: "latest" }, { signal });
-  const plannedFiles = plan.files.length;
-  return { plan, checkedAtMs: nowMs, listedAtMs: nowMs, plannedFiles };
+  seek: LtxFileInfo["minTxid"],
+  signal: AbortSignal | undefined,
+): Promise<LtxFileInfo[]> {
+  const files: LtxFileInfo[] = [];
+  for await (const file of listLtxFiles(replica, { level: 0, seek, signal })) {
+    files.push(file);
+    if (files.length > PLAN_GROWTH_MAX + 1) break;
+  }
+  return files;
+}
+
+function isSameObject(a: LtxFileInfo, b: LtxFileInfo): boolean {
+  return a.key === b.key && a.etag === b.etag;
 }
 
 function extend(plan: RestorePlan, files: readonly LtxFileInfo[]): RestorePlan {

@@ -1,34 +1,32 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
+import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
+import { snapshotOf, type BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
 import { IndexWindows } from "../../shared/replica/index-windows.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
-import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
-import { fileIdentity, openLtxFile, type LtxFile } from "../../shared/replica/ltx-file.ts";
+import { fileIdentity, type LtxFile } from "../../shared/replica/ltx-file.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
-import { openPlan, type Snapshot } from "../../shared/replica/snapshot.ts";
+import type { Snapshot } from "../../shared/replica/snapshot.ts";
+import type { Etag } from "../../shared/storage/object-store.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { followHead, planAnew, type Head } from "./follow-head.ts";
+import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
+import { followHead, type Head } from "./follow-head.ts";
+import { LooksUnderWay } from "./looks-under-way.ts";
+import { openPlanned } from "./open-plan.ts";
+import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
+import { cutPlan, readThrough, snapshotKey, type OpenedSnapshot } from "./opened-snapshot.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 
-const HEADS_MAX = 256;
-/** Page maps, 12 bytes a page, in bytes of the isolate's 128 MB; the one in use is always kept. */
-const PAGE_MAP_BYTES_MAX = 8_000_000;
-/** Page indexes of opened LTX files, in bytes: a new TXID then opens only the file that is new. */
-const INDEX_BYTES_MAX = 6_000_000;
-/** Parts of longer page indexes, in bytes. */
-const WINDOW_BYTES_MAX = 4_000_000;
-/** What an entry costs beside its bytes, about. */
-const ENTRY_BYTES = 1_000;
+/** Far more than there can be connections in the pool, or databases in use. */
+const NAMES_MAX = 1_000;
 
-/** A database at one transaction, ready to be read. */
-export interface OpenedSnapshot {
-  readonly snapshot: Snapshot;
-  /** Names its content; see `identifyPlan`. */
-  readonly identity: string;
-  /** When the bucket was asked for the plan, in milliseconds since the epoch. */
-  readonly checkedAtMs: number;
+/** A newest state that a request may begin to read. */
+export interface BegunSnapshot {
+  readonly opened: OpenedSnapshot;
+  /** What it turns out to be, where that is still being found out. */
+  readonly settled?: Promise<OpenedSnapshot> | undefined;
 }
 
 export interface LookOptions {
@@ -40,29 +38,64 @@ export interface HeadOptions extends LookOptions {
   readonly maxStaleMs: number;
 }
 
+interface OpenOptions extends LookOptions {
+  readonly checkedAtMs: number;
+  readonly bundle?: BundleHead | undefined;
+}
+
 /**
  * What one isolate knows of the replicas that it has been asked for: newest transactions, opened
- * snapshots and pages. All are values that any request may find or lose; requests never wait for
- * one another, so two that come at once may both do the work.
+ * snapshots and pages. All are values that any request may find or lose; no request waits for a promise
+ * of another's, so two that come at once may both do the work.
  */
 export class Library {
   readonly pages: PageCache;
   readonly #now: () => number;
-  readonly #heads = new BoundedMap<string, Head>({ max: HEADS_MAX });
+  readonly #heads: BoundedMap<string, Head>;
   readonly #stamps: StampCache = new Map();
-  readonly #snapshots = new BoundedMap<string, OpenedSnapshot>({
-    max: PAGE_MAP_BYTES_MAX,
-    weigh: ({ snapshot }) => snapshot.pages.sizeBytes + ENTRY_BYTES,
-  });
-  readonly #windows = new IndexWindows({ bytesMax: WINDOW_BYTES_MAX });
-  readonly #files = new BoundedMap<string, LtxFile>({
-    max: INDEX_BYTES_MAX,
-    weigh: ({ index }) => (index?.length ?? 0) + ENTRY_BYTES,
-  });
+  readonly #snapshots: BoundedMap<string, OpenedSnapshot>;
+  readonly #files: BoundedMap<string, LtxFile>;
+  readonly #windows: IndexWindows;
+  readonly #locations: LocationCache;
+  readonly #looks = new LooksUnderWay();
+  readonly #distrusted = new BoundedMap<string, Etag>({ max: NAMES_MAX });
+  readonly #unverified = new BoundedMap<string, true>({ max: NAMES_MAX });
 
-  constructor({ pageBytesMax, now }: { pageBytesMax: number; now: () => number }) {
-    this.pages = new PageCache({ bytesMax: pageBytesMax });
+  constructor({ limits, now }: { limits: LibraryMemory; now: () => number }) {
     this.#now = now;
+    this.pages = new PageCache({ bytesMax: limits.pages });
+    this.#heads = new BoundedMap({ max: limits.heads, weigh: weighHead });
+    this.#snapshots = new BoundedMap({
+      max: limits.snapshots,
+      weigh: ({ snapshot }) => weighSnapshot(snapshot),
+    });
+    this.#files = new BoundedMap({ max: limits.indexes, weigh: weighFile });
+    this.#windows = new IndexWindows({ bytesMax: limits.windows });
+    this.#locations = new LocationCache({ bytesMax: limits.locations });
+  }
+
+  /** What it takes now, in bytes. */
+  memory(): LibraryMemory {
+    return {
+      pages: this.pages.bytes,
+      heads: this.#heads.weight,
+      snapshots: this.#snapshots.weight,
+      indexes: this.#files.weight,
+      windows: this.#windows.bytes,
+      locations: this.#locations.sizeBytes,
+    };
+  }
+
+  /**
+   * Says whether a page that nothing verified was ever given to a connection of this source: it may be
+   * in that connection's own cache, and in answers that read no page anew.
+   */
+  isUnverified(sourceKey: string): boolean {
+    return this.#unverified.get(sourceKey) ?? false;
+  }
+
+  markUnverified(sourceKey: string): void {
+    this.#unverified.set(sourceKey, true);
   }
 
   /** The head as it is known, however old; undefined when nobody has asked yet. */
@@ -70,40 +103,71 @@ export class Library {
     return this.#heads.get(replica.path);
   }
 
+  /** The edge bundle that is in the bucket now; undefined where there is none that can be used. */
+  readBundle(replica: Replica, { signal }: LookOptions): Promise<BundleHead | undefined> {
+    return readBundle(replica, this.#bundleOptions(replica, signal));
+  }
+
   /** The newest transaction, as of at most `maxStaleMs` ago. */
   async head(replica: Replica, { maxStaleMs, signal }: HeadOptions): Promise<Head> {
+    const fresh = this.#freshHead(replica, maxStaleMs);
+    if (fresh) return fresh;
+    // A look that began before this request is none that `maxStaleMs=0` asks for.
+    const mayWait = maxStaleMs > 0 || !this.knownHead(replica);
+    if (mayWait && this.#looks.has(replica.path)) {
+      await this.#looks.wait(replica.path, signal);
+      const found = this.#freshHead(replica, maxStaleMs);
+      if (found) return found;
+    }
+    const done = this.#looks.begin(replica.path);
+    try {
+      const look = { nowMs: this.#now(), signal, cache: this.pages, files: this.#files };
+      const known = this.knownHead(replica);
+      const followed = known && (await followHead(replica, known, look));
+      const found = followed ?? (await (await this.#look(replica, look)).head);
+      return this.#keepHead(replica, known, found);
+    } finally {
+      done();
+    }
+  }
+
+  /** The newest state, opened; where nothing is known yet and a bundle is there, the bundle's to begin with. */
+  async begin(replica: Replica, options: HeadOptions): Promise<BegunSnapshot> {
+    const { signal } = options;
+    if (!this.knownHead(replica) && this.#looks.has(replica.path)) {
+      await this.#looks.wait(replica.path, signal);
+    }
+    if (this.knownHead(replica)) return { opened: await this.#openHead(replica, options) };
+    const done = this.#looks.begin(replica.path);
     const nowMs = this.#now();
-    const known = this.#heads.get(replica.path);
-    if (known && maxStaleMs > 0 && nowMs - known.checkedAtMs <= maxStaleMs) return known;
-    const files = { signal, cache: this.pages };
-    const prefetch = async (info: LtxFileInfo) =>
-      this.#files.set(fileIdentity(info), await openLtxFile(replica, info, files));
-    const look = { nowMs, signal, prefetch };
-    const found = await (known ? followHead(replica, known, look) : planAnew(replica, look));
-    // Another request may have looked meanwhile; the look that began last has the last word.
-    const other = this.#heads.get(replica.path);
-    const isOlder = other && other !== known && other.checkedAtMs >= nowMs;
-    if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
-    return found;
+    let look: ColdLook;
+    try {
+      look = await this.#look(replica, { nowMs, signal });
+    } catch (error) {
+      done();
+      throw error;
+    }
+    const settled = this.#settle(replica, look, signal).finally(done);
+    if (!look.bundle) return { opened: await settled };
+    settled.catch(() => undefined);
+    // Kept only when it has turned out to be what is there.
+    const snapshot = snapshotOf(replica, look.bundle);
+    const identity = await identifyPlan(snapshot.plan);
+    return { opened: { snapshot, identity, checkedAtMs: nowMs }, settled };
   }
 
   /** The snapshot that a plan leads to, opened once and kept for a while. */
   async open(
     replica: Replica,
     plan: RestorePlan,
-    look: LookOptions & { readonly checkedAtMs: number },
+    { checkedAtMs, bundle, signal }: OpenOptions,
   ): Promise<OpenedSnapshot> {
     const key = snapshotKey(replica, plan.txid);
     const known = this.#snapshots.get(key);
     if (known && isSamePlan(known.snapshot.plan, plan)) return readThrough(known, replica);
-    const { checkedAtMs, signal } = look;
+    const options = { signal, cache: this.pages, files: this.#files, windows: this.#windows };
     const [snapshot, identity] = await Promise.all([
-      openPlan(replica, plan, {
-        signal,
-        cache: this.pages,
-        files: this.#files,
-        windows: this.#windows,
-      }),
+      openPlanned(replica, plan, bundle, options),
       identifyPlan(plan),
     ]);
     const opened: OpenedSnapshot = { snapshot, identity, checkedAtMs };
@@ -117,22 +181,18 @@ export class Library {
     if (known) return readThrough(known, replica);
     const head = this.knownHead(replica);
     const cut = head && cutPlan(head.plan, txid);
-    if (cut) return this.open(replica, cut, { ...look, checkedAtMs: head.checkedAtMs });
-    const checkedAtMs = this.#now();
-    const plan = await loadPlan(replica, { kind: "txid", txid }, look);
-    return this.open(replica, plan, { ...look, checkedAtMs });
+    if (cut) return this.open(replica, cut, { ...head, ...look });
+    return this.#openTarget(replica, { kind: "txid", txid }, look);
   }
 
   /** The database at a moment: always planned, as what a moment leads to may change. */
   async openTime(
     replica: Replica,
     target: RestoreTarget & { readonly kind: "time" },
-    { signal }: LookOptions,
+    look: LookOptions,
   ): Promise<OpenedSnapshot & { readonly exact: boolean }> {
-    const checkedAtMs = this.#now();
-    const plan = await loadPlan(replica, target, { signal, stamps: this.#stamps });
-    const opened = await this.open(replica, plan, { checkedAtMs, signal });
-    return { ...opened, checkedAtMs, exact: plan.exact };
+    const opened = await this.#openTarget(replica, target, look);
+    return { ...opened, exact: opened.snapshot.plan.exact };
   }
 
   /** Keeps a snapshot that a reader has planned anew, because files of the one before had gone. */
@@ -142,30 +202,96 @@ export class Library {
     const opened = { snapshot, identity, checkedAtMs: this.#now() };
     this.#snapshots.set(snapshotKey(replica, txid), opened);
     const head = this.knownHead(replica);
-    if (head?.plan.txid === txid) this.#heads.set(replica.path, { ...head, plan });
+    if (head?.plan.txid === txid) {
+      this.#heads.set(replica.path, { ...head, plan, bundle: undefined });
+    }
   }
 
-  /** Forgets what is known of a replica some of whose files have gone: the next to ask plans anew. */
-  forget(replica: Replica): void {
+  /**
+   * Forgets what is known of a replica some of whose files have gone: the next to ask looks at all of it.
+   *
+   * @param distrust Its bundle has been of no use before: not to be used until it is another.
+   */
+  forget(replica: Replica, { distrust }: { readonly distrust: boolean }): void {
+    const bundle = this.knownHead(replica)?.bundle;
+    const isUseless = distrust || bundle?.locator.fault !== undefined;
+    if (bundle && isUseless) this.#distrusted.set(replica.path, bundle.etag);
     this.#heads.delete(replica.path);
     const prefix = snapshotKey(replica, "");
     for (const key of this.#snapshots.keys()) {
       if (key.startsWith(prefix)) this.#snapshots.delete(key);
     }
   }
-}
 
-/** The plan of an earlier TXID where a file of `plan` ends with it: what comes before leads there. */
-function cutPlan(plan: RestorePlan, txid: Txid): RestorePlan | undefined {
-  const end = plan.files.findIndex(({ maxTxid }) => maxTxid === txid);
-  return end < 0 ? undefined : { files: plan.files.slice(0, end + 1), txid, exact: true };
-}
+  #freshHead(replica: Replica, maxStaleMs: number): Head | undefined {
+    const known = this.knownHead(replica);
+    const isFresh = known && this.#now() - known.checkedAtMs <= maxStaleMs;
+    return isFresh && maxStaleMs > 0 ? known : undefined;
+  }
 
-/** A snapshot that another request has opened, for a request with a store of its own. */
-function readThrough(opened: OpenedSnapshot, replica: Replica): OpenedSnapshot {
-  return { ...opened, snapshot: { ...opened.snapshot, replica } };
-}
+  async #look(
+    replica: Replica,
+    { nowMs, signal }: LookOptions & { readonly nowMs: number },
+  ): Promise<ColdLook> {
+    const look = await lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
+    this.#takeHotPages(look.bundle);
+    return look;
+  }
 
-function snapshotKey(replica: Replica, txid: Txid | ""): string {
-  return `${replica.path}@${txid}`;
+  #bundleOptions({ path }: Replica, signal: AbortSignal | undefined) {
+    return { locations: this.#locations, distrusted: this.#distrusted.get(path), signal };
+  }
+
+  async #openHead(replica: Replica, options: HeadOptions): Promise<OpenedSnapshot> {
+    const head = await this.head(replica, options);
+    const opened = await this.open(replica, head.plan, { ...head, signal: options.signal });
+    return { ...opened, checkedAtMs: head.checkedAtMs };
+  }
+
+  async #settle(
+    replica: Replica,
+    look: ColdLook,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedSnapshot> {
+    const head = this.#keepHead(replica, undefined, await look.head);
+    if (head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
+    return this.open(replica, head.plan, { ...head, signal });
+  }
+
+  /**
+   * Takes the pages that a bundle carries, under what it calls the objects that they lie in: of a copy,
+   * once more under what the bucket calls them. Whoever reads them holds them against their checksums.
+   */
+  #takeHotPages(bundle: BundleHead | undefined): void {
+    if (!bundle) return;
+    const { plan, locator } = bundle;
+    for (const { page, location } of locator.hotPages()) {
+      this.pages.set(fileIdentity(plan.files[location.file]), location.offset, page);
+    }
+  }
+
+  /** Plans, and asks beside that for the bundle, where nothing is known of the replica. */
+  async #openTarget(
+    replica: Replica,
+    target: RestoreTarget,
+    { signal }: LookOptions,
+  ): Promise<OpenedSnapshot> {
+    const checkedAtMs = this.#now();
+    const head = this.knownHead(replica);
+    const [plan, bundle] = await Promise.all([
+      loadPlan(replica, target, { signal, stamps: this.#stamps }),
+      head ? head.bundle : this.readBundle(replica, { signal }),
+    ]);
+    if (!head) this.#takeHotPages(bundle);
+    const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
+    return { ...opened, checkedAtMs };
+  }
+
+  /** Another request may have looked meanwhile; the look that began last has the last word. */
+  #keepHead(replica: Replica, known: Head | undefined, found: Head): Head {
+    const other = this.#heads.get(replica.path);
+    const isOlder = other && other !== known && other.checkedAtMs >= found.checkedAtMs;
+    if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
+    return found;
+  }
 }

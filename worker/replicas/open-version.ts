@@ -5,7 +5,8 @@ import { parseRef } from "../../shared/replica/ref.ts";
 import type { RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import { waitMsOf, type Freshness } from "../http/parameters.ts";
 import type { Head } from "./follow-head.ts";
-import type { Library, OpenedSnapshot } from "./library.ts";
+import type { Library } from "./library.ts";
+import type { OpenedSnapshot } from "./opened-snapshot.ts";
 
 const POLL_MS_MIN = 50;
 const POLL_MS_MAX = 500;
@@ -33,13 +34,22 @@ export interface VersionRequest {
   readonly signal: AbortSignal;
 }
 
+/** A version that a request may begin to work with. */
+export interface BegunVersion {
+  readonly version: Version;
+  /** The version that it has to answer from, where that is still being found out. */
+  readonly settled?: Promise<Version> | undefined;
+}
+
 /**
  * Opens the database at the version that a request names, waiting for `min_txid` where it is asked to.
+ * Where nothing is known of the newest version and an edge bundle is there, it may begin with the
+ * bundle's, while what is newer is being found out.
  *
  * @throws {ReplicaError} `BAD_REF`, `REPLICA_BEHIND`, `TXID_TOO_NEW`, `VERSION_EXPIRED`,
  *   `TIME_OUT_OF_RANGE` and what reading the replica throws.
  */
-export async function openVersion(request: VersionRequest): Promise<Version> {
+export async function beginVersion(request: VersionRequest): Promise<BegunVersion> {
   const { library, replica, freshness, nowMs, signal } = request;
   const at = withPlus(request.at ?? "latest");
   const target = parseRef(at, nowMs);
@@ -47,18 +57,27 @@ export async function openVersion(request: VersionRequest): Promise<Version> {
   if (minTxid !== undefined) await waitForTxid(request, minTxid, waitMsOf(freshness));
   if (target.kind === "txid") {
     const opened = await openTxid(request, target.txid);
-    return { ...opened, kind: "txid", exact: true, isSettled: true };
+    return { version: { ...opened, kind: "txid", exact: true, isSettled: true } };
   }
   if (target.kind === "time") {
     const opened = await library.openTime(replica, target, { signal });
     const kind = isRelative(at, target, nowMs) ? "relative" : "instant";
     const headTxid = library.knownHead(replica)?.plan.txid ?? 0n;
-    return { ...opened, kind, isSettled: kind === "instant" && headTxid > opened.snapshot.txid };
+    const isSettled = kind === "instant" && headTxid > opened.snapshot.txid;
+    return { version: { ...opened, kind, isSettled } };
   }
-  const head = await library.head(replica, headOptions(request));
-  const { checkedAtMs } = head;
-  const opened = await library.open(replica, head.plan, { checkedAtMs, signal });
-  return { ...opened, checkedAtMs, kind: "latest", exact: true, isSettled: false };
+  const { opened, settled } = await library.begin(replica, headOptions(request));
+  return { version: toNewest(opened), settled: settled?.then(toNewest) };
+}
+
+/** As `beginVersion`, and waits until the version is settled. */
+export async function openVersion(request: VersionRequest): Promise<Version> {
+  const { version, settled } = await beginVersion(request);
+  return settled ?? version;
+}
+
+function toNewest(opened: OpenedSnapshot): Version {
+  return { ...opened, kind: "latest", exact: true, isSettled: false };
 }
 
 /** A TXID that is not there yet is waited for where the client said `wait_ms`. */

@@ -1,18 +1,18 @@
-import { ReplicaError } from "../../shared/errors.ts";
+import { isReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
-import { PageReader } from "../../shared/replica/page-reader.ts";
 import { listsEtag } from "../http/etag.ts";
 import { queryEtag } from "../http/query-etag.ts";
 import type { QueryParameters } from "../http/query-parameters.ts";
 import { formatResult } from "../http/result-json.ts";
 import { cacheControlOf, versionHeaders } from "../http/version-headers.ts";
-import { QUERY_LIMITS } from "../limits.ts";
-import { openVersion, type Version } from "../replicas/open-version.ts";
+import { beginVersion, type BegunVersion, type Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
-import { getEngine } from "../sqlite/engine.ts";
-import { runQuery, type QueryResult } from "../sqlite/run-query.ts";
-import { MeteredSource } from "./metered-source.ts";
+import type { QueryResult } from "../sqlite/run-query.ts";
+import type { MeteredSource } from "./metered-source.ts";
+import { runBegun } from "./run-version.ts";
+
+const ATTEMPTS_MAX = 3;
 
 /** One query, as a request has put it. */
 export interface Question {
@@ -30,22 +30,48 @@ interface Cost {
   readonly resolveMs: number;
   readonly runMs: number;
   readonly source: MeteredSource;
+  readonly verified: boolean;
 }
 
-/** Opens the version, runs the query and writes the answer, or 304 before any SQL is run. */
+/**
+ * Opens the version, runs the query and writes the answer, or 304 before any SQL is run. Begins again
+ * where files have gone meanwhile: once with what the bucket, and the edge bundle in it, say then, and
+ * once more without that bundle.
+ */
 export async function answerQuery(question: Question): Promise<Response> {
+  // Nothing has been sent yet. Only for the newest version does another TXID do as well.
+  const isNewest = question.at === undefined || question.at === "latest";
+  const { library, replica } = question.service;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await answerOnce(question);
+    } catch (error) {
+      const hasGone =
+        isReplicaError(error, "OBJECT_MISSING") ||
+        (isNewest && isReplicaError(error, "VERSION_EXPIRED"));
+      if (!hasGone || attempt === ATTEMPTS_MAX) throw error;
+      library.forget(replica, { distrust: attempt > 1 });
+    }
+  }
+}
+
+async function answerOnce(question: Question): Promise<Response> {
   const { request, parameters } = question;
   const startedAtMs = performance.now();
-  const version = await open(question);
-  const openedAtMs = performance.now();
-  const headers = new Headers(versionHeaders(version, Date.now()));
-  headers.set("vary", "Accept");
   const isCacheable = request.method !== "POST";
+  const known = isCacheable ? request.headers.get("if-none-match") : null;
+  const begun = await begin(question);
+  // What the client has can only be compared with the version that it would get.
+  const opened = known === null ? begun : { version: (await begun.settled) ?? begun.version };
+  const openedAtMs = performance.now();
+  if (known !== null) {
+    const etag = await queryEtag(opened.version.identity, parameters);
+    const headers = cacheable(headersOf(opened.version), etag, opened.version);
+    if (listsEtag(known, etag)) return new Response(null, { status: 304, headers });
+  }
+  const { version, source, result, verified } = await runBegun(question, opened);
+  const headers = headersOf(version);
   const etag = await queryEtag(version.identity, parameters);
-  const isKnown = isCacheable && listsEtag(request.headers.get("if-none-match"), etag);
-  if (isKnown)
-    return new Response(null, { status: 304, headers: cacheable(headers, etag, version) });
-  const { source, result } = await run(question, version);
   if (isCacheable && result.deterministic) cacheable(headers, etag, version);
   else headers.set("cache-control", "no-store");
   const runMs = performance.now() - openedAtMs;
@@ -53,41 +79,21 @@ export async function answerQuery(question: Question): Promise<Response> {
     resolveMs: openedAtMs - startedAtMs,
     runMs,
     source,
+    verified,
   });
 }
 
-/** Runs the statement; where it fails, the error says at which transaction. */
-async function run(
-  { service, parameters, signal }: Question,
-  { snapshot, identity }: Version,
-): Promise<{ source: MeteredSource; result: QueryResult }> {
-  const { library, replica } = service;
-  const reader = new PageReader(snapshot, { cache: library.pages });
-  const source = new MeteredSource(reader);
-  try {
-    const result = await runQuery(await getEngine(), {
-      source,
-      sourceKey: `${replica.path} ${identity}`,
-      sql: parameters.sql,
-      args: parameters.args,
-      limits: { ...QUERY_LIMITS, rowsMax: parameters.rowsMax },
-      signal,
-    });
-    return { source, result };
-  } catch (cause) {
-    if (!(cause instanceof ReplicaError)) throw cause;
-    const details = { txid: formatTxid(snapshot.txid), ...cause.details };
-    throw new ReplicaError(cause.code, cause.message, { cause, details });
-  } finally {
-    if (reader.snapshot !== snapshot) await library.keep(replica, reader.snapshot);
-  }
-}
-
-function open({ service, parameters, at, signal }: Question): Promise<Version> {
+function begin({ service, parameters, at, signal }: Question): Promise<BegunVersion> {
   const { config, library, replica } = service;
   const { freshness } = parameters;
   const { headTtlMs } = config;
-  return openVersion({ library, replica, at, freshness, headTtlMs, nowMs: Date.now(), signal });
+  return beginVersion({ library, replica, at, freshness, headTtlMs, nowMs: Date.now(), signal });
+}
+
+function headersOf(version: Version): Headers {
+  const headers = new Headers(versionHeaders(version, Date.now()));
+  headers.set("vary", "Accept");
+  return headers;
 }
 
 function cacheable(headers: Headers, etag: string, version: Version): Headers {
@@ -110,6 +116,7 @@ function resultResponse(
   headers.set("x-pages-read", String(pages));
   headers.set("x-bytes-fetched", String(meter.bytes));
   headers.set("server-timing", formatTiming(cost));
+  headers.set("x-verified", String(cost.verified));
   if (result.truncated) headers.set("x-truncated", "true");
   const canonical = canonicalLocation(question, version);
   if (canonical !== undefined) headers.set("content-location", canonical);
@@ -117,7 +124,7 @@ function resultResponse(
     txid: formatTxid(version.snapshot.txid),
     timestamp: formatInstant(version.snapshot.timestampMs),
     exact: version.exact,
-    verified: false,
+    verified: cost.verified,
     requested_at: question.at,
     stats: {
       ms: round(cost.resolveMs + cost.runMs),

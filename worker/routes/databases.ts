@@ -2,6 +2,7 @@ import { Hono, type Context } from "hono";
 import * as z from "zod";
 import { formatInstant } from "../../shared/instant.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import type { BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { openBucket } from "../bucket.ts";
 import { readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
@@ -18,6 +19,7 @@ import { listDatabases } from "../replicas/directory.ts";
 import { stampOfTxid, takeInventory, type LevelSummary } from "../replicas/inventory.ts";
 import { openVersion, type Version } from "../replicas/open-version.ts";
 import { serviceFor, type Service } from "../service.ts";
+import { listUnsupportedTables } from "./unsupported-tables.ts";
 
 type DatabaseContext = Context<{ Bindings: Env }>;
 
@@ -48,9 +50,12 @@ async function answerInfo(context: DatabaseContext, name: string): Promise<Respo
   const request = context.req.raw;
   const parameters = checkParameters(infoSchema, queryStringParameters(new URL(request.url)));
   const service = serviceFor(context.env, name);
-  const { replica } = service;
+  const { library, replica } = service;
   const version = await open(service, request, undefined, parameters);
-  const inventory = await takeInventory(replica, request.signal);
+  const [inventory, bundle] = await Promise.all([
+    takeInventory(replica, request.signal),
+    library.readBundle(replica, { signal: request.signal }),
+  ]);
   const [first] = inventory.restorable;
   const firstMs = first && (await stampOfTxid(replica, inventory, first, request.signal));
   const { pageSize, commit, txid, timestampMs } = version.snapshot;
@@ -68,6 +73,8 @@ async function answerInfo(context: DatabaseContext, name: string): Promise<Respo
     },
     levels: inventory.levels.map(formatLevel),
     bytes: inventory.levels.reduce((sum, { bytes }) => sum + bytes, 0),
+    bundle: bundle ? formatBundle(bundle) : null,
+    unsupported_tables: await listUnsupportedTables(service, version, request.signal),
     limits: REPORTED_LIMITS,
   };
   return context.json(body, 200, { ...versionHeaders(version, Date.now()), ...NO_STORE });
@@ -107,6 +114,18 @@ function open(
 
 function formatLevel({ level, files, bytes, minTxid, maxTxid }: LevelSummary) {
   return { level, files, bytes, min_txid: formatTxid(minTxid), max_txid: formatTxid(maxTxid) };
+}
+
+/** What the edge bundle beside the replica describes, whether it is the newest state or not. */
+function formatBundle({ txid, timestampMs, files, sizeBytes, base }: BundleHead) {
+  return {
+    txid: formatTxid(txid),
+    timestamp: formatInstant(timestampMs),
+    files: files.length,
+    head_bytes: sizeBytes,
+    base_txid: formatTxid(base.txid),
+    base_bytes: base.sizeBytes,
+  };
 }
 
 function neighboursOf(restorable: readonly Txid[], txid: Txid) {

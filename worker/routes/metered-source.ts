@@ -1,16 +1,20 @@
 import type { PageReader, PageReaderStats } from "../../shared/replica/page-reader.ts";
 import type { PageSource } from "../sqlite/page-source.ts";
 
-/** A query's pages, with the time that it waited for them. */
+/** A query's pages, with the time that it waited for them, and whether each could be verified. */
 export class MeteredSource implements PageSource {
   readonly pageSize: number;
   readonly pageCount: number;
   readonly #reader: PageReader;
   #waitedMs = 0;
   #reads = 0;
+  readonly #onUnverified: () => void;
+  #isVerified = true;
 
-  constructor(reader: PageReader) {
+  /** @param onUnverified Called when the first page that nothing verified is given out. */
+  constructor(reader: PageReader, onUnverified: () => void) {
     this.#reader = reader;
+    this.#onUnverified = onUnverified;
     this.pageSize = reader.pageSize;
     this.pageCount = reader.pageCount;
   }
@@ -31,7 +35,12 @@ export class MeteredSource implements PageSource {
 
   resident(pgno: number): Uint8Array | undefined {
     const page = this.#reader.resident(pgno);
-    if (page) this.#reads++;
+    if (!page) return undefined;
+    this.#reads++;
+    if (this.#isVerified && !this.#reader.stats.verified) {
+      this.#isVerified = false;
+      this.#onUnverified();
+    }
     return page;
   }
 

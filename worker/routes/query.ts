@@ -1,12 +1,12 @@
 import { Hono, type Context } from "hono";
-import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
+import { ReplicaError } from "../../shared/errors.ts";
 import type { Env } from "../env.ts";
 import { withDeadline } from "../http/deadline.ts";
 import { methodNotAllowed } from "../http/method-not-allowed.ts";
 import { requireJson } from "../http/negotiation.ts";
 import { readQueryParameters } from "../http/query-parameters.ts";
 import { serviceFor } from "../service.ts";
-import { answerQuery, type Question } from "./answer-query.ts";
+import { answerQuery } from "./answer-query.ts";
 
 /** `GET|POST|QUERY /v1/dbs/:db[/at/:ref]/query`: one read-only statement at one version. */
 export function queryRoute(): Hono<{ Bindings: Env }> {
@@ -34,29 +34,12 @@ async function answer(
   }
   const at = ref ?? parameters.at;
   const work = withDeadline(request.signal, parameters.timeoutMs, (signal) =>
-    answerWithNewPlan({ service, database, request, parameters, at, signal }),
+    answerQuery({ service, database, request, parameters, at, signal }),
   );
   // A suspended statement must be resumed to be freed, also when its client has left: without this
   // the platform drops the request, and with it the connection.
   context.executionCtx.waitUntil(work.then(nothing, nothing));
   return work;
-}
-
-/** Answers, and once more from the beginning where files of the plan have gone meanwhile. */
-async function answerWithNewPlan(question: Question): Promise<Response> {
-  try {
-    return await answerQuery(question);
-  } catch (error) {
-    // Nothing has been sent yet. Only for the newest version does another TXID do as well.
-    const isNewest = question.at === undefined || question.at === "latest";
-    const hasGone =
-      isReplicaError(error, "OBJECT_MISSING") ||
-      (isNewest && isReplicaError(error, "VERSION_EXPIRED"));
-    if (!hasGone) throw error;
-    const { library, replica } = question.service;
-    library.forget(replica);
-    return answerQuery(question);
-  }
 }
 
 function nothing(): void {}

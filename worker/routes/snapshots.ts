@@ -130,6 +130,8 @@ function fileHeaders(
   const pinned = `/v1/dbs/${database}/snapshots/${txid}/${encodeURIComponent(filename)}`;
   return {
     ...versionHeaders(version, nowMs),
+    // These go out before the pages are read, some of which may have no checksum.
+    "x-verified": "false",
     "content-type": "application/vnd.sqlite3",
     "content-disposition": `attachment; filename="${fileName(database, version)}"`,
     "cache-control": `${cacheControlOf(version)}, no-transform`,

@@ -5,9 +5,17 @@ import type { SqlValue } from "./values.ts";
  * Pool, page faults, policy, budgets and results are above it and know no build.
  */
 export interface SqliteBuild {
-  readonly name: "sqljs";
-  /** A new instance with a memory of its own. */
-  instantiate(): SqliteInstance;
+  readonly name: "sqljs" | "official";
+  /** Modules, in lower case, that a virtual table of a schema can be made with. */
+  readonly modules: ReadonlySet<string>;
+  /** Whether it reads databases whose texts are in UTF-16; a build that does not takes them for UTF-8. */
+  readonly readsUtf16: boolean;
+  /**
+   * A new instance with a memory of its own.
+   *
+   * @param mayGrowTo Asked before that memory grows to so many bytes; false is SQLITE_NOMEM.
+   */
+  instantiate(mayGrowTo: (bytes: number) => boolean): SqliteInstance;
 }
 
 /** Address of a `sqlite3*` in an instance's memory. */
@@ -36,6 +44,11 @@ export interface AuthorizerQuestion {
   readonly action: number;
   readonly first: string | null;
   readonly second: string | null;
+  /**
+   * Whether the constructor of a virtual table asks, while it opens one: then the statement is the
+   * module's own, and no query's. It is only a question while the authorizer is being asked.
+   */
+  isInConstructor(): boolean;
 }
 
 /** What a connection is given by whoever runs a query on it. */
@@ -84,6 +97,8 @@ export interface SqliteInstance {
   /** Steps until the end (101), an error, or until `onRow` gives back true (100). */
   step(stack: PrivateStack, statement: StatementHandle, onRow: () => boolean): Promise<number>;
   finalize(statement: StatementHandle): void;
+  /** Makes a statement ready to run again, all of its parameters NULL. */
+  reset(statement: StatementHandle): void;
 
   /** SQLite's code: 25 where the statement has no such parameter. */
   bind(statement: StatementHandle, index: number, value: SqlValue): number;

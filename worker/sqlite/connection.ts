@@ -1,13 +1,16 @@
+import { ReplicaError } from "../../shared/errors.ts";
 import type {
   AuthorizerQuestion,
   ConnectionHost,
   DatabaseHandle,
   PrivateStack,
+  SqliteBuild,
   SqliteInstance,
 } from "./build.ts";
 import { LazyFile, type PageFaults } from "./lazy-file.ts";
 import { readSqliteError } from "./query-error.ts";
-import { ALLOW, judge, SQLITE_LIMITS } from "./sandbox.ts";
+import { ALLOW, changesRows, judge, SQLITE_LIMITS } from "./sandbox.ts";
+import { StatementCache } from "./statement-cache.ts";
 
 /**
  * What each connection is told before its sandbox closes. Sorts in memory are under the heap limit;
@@ -24,16 +27,28 @@ function openingPragmas(pageSize: number, heapBytesMax: number): readonly string
   ];
 }
 
+function unsupportedEncoding({ name }: SqliteBuild): ReplicaError {
+  const sentence = `the texts of the database are in UTF-16, which the engine ${name} cannot read`;
+  return new ReplicaError("UNSUPPORTED_MODULE", sentence);
+}
+
 /** What the authorizer saw of one statement, and whether it may go on. */
 export interface StatementWatch {
   /** Why the statement was refused. */
   denied: string | undefined;
   deterministic: boolean;
+  /** Set when the statement is prepared, and runs. */
+  readonly isRunning: boolean;
+  /** The statement is compiled and never run. */
+  readonly isDescribed: boolean;
+  /** It would change rows; only what is described gets as far. */
+  writes: boolean;
   /** Lets others run; true interrupts the statement. */
   rest(): Promise<boolean>;
 }
 
 export interface ConnectionOptions {
+  readonly build: SqliteBuild;
   readonly instance: SqliteInstance;
   readonly stack: PrivateStack;
   readonly heapBytesMax: number;
@@ -46,6 +61,7 @@ export class Connection implements ConnectionHost {
   readonly sourceKey: string;
   readonly instance: SqliteInstance;
   readonly db: DatabaseHandle;
+  readonly statements: StatementCache;
   readonly #file: LazyFile;
   #watch: StatementWatch | undefined;
 
@@ -53,6 +69,7 @@ export class Connection implements ConnectionHost {
     this.sourceKey = options.sourceKey;
     this.instance = options.instance;
     this.db = db;
+    this.statements = new StatementCache(options.instance);
     this.#file = file;
   }
 
@@ -62,7 +79,7 @@ export class Connection implements ConnectionHost {
    * @throws {ReplicaError} What SQLite says of the database. Nothing is left open then.
    */
   static async open(options: ConnectionOptions): Promise<Connection> {
-    const { instance, stack, sourceKey, faults, heapBytesMax } = options;
+    const { build, instance, stack, sourceKey, faults, heapBytesMax } = options;
     const { pageSize, pageCount } = faults.source;
     const file = new LazyFile({ pageSize, pageCount, sourceKey });
     file.serve(faults);
@@ -70,6 +87,7 @@ export class Connection implements ConnectionHost {
     const connection = new Connection(options, file, db);
     try {
       if (code !== 0) throw readSqliteError(instance, db, "open");
+      if (file.isUtf16 && !build.readsUtf16) throw unsupportedEncoding(build);
       for (const pragma of openingPragmas(pageSize, heapBytesMax)) {
         await connection.#runPragma(stack, pragma);
       }
@@ -91,13 +109,18 @@ export class Connection implements ConnectionHost {
 
   close(): void {
     this.serve(undefined);
+    this.statements.clear();
     this.instance.close(this.db);
   }
 
   authorize(question: AuthorizerQuestion): number {
-    const { answer, reason, notDeterministic } = judge(question);
     const watch = this.#watch;
+    const { answer, reason, notDeterministic } = judge(question, watch?.isRunning === true);
     if (watch === undefined) return answer;
+    if (answer !== ALLOW && watch.isDescribed && changesRows(question)) {
+      watch.writes = true;
+      return ALLOW;
+    }
     if (answer !== ALLOW && reason !== undefined) watch.denied ??= reason;
     if (notDeterministic === true) watch.deterministic = false;
     return answer;

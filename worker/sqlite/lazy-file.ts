@@ -8,6 +8,9 @@ const LOCK_BYTE_OFFSET = 0x4000_0000;
 /** SQLite's header at the start of page 1; all that is patched lies in it. */
 const HEADER_BYTES = 100;
 
+/** The last byte of the word that says how texts are encoded: 1 for UTF-8, 2 and 3 for UTF-16. */
+const TEXT_ENCODING_OFFSET = 59;
+
 /** Who runs a query now: where its pages come from, and what a missing one costs it. */
 export interface PageFaults {
   readonly source: PageSource;
@@ -77,6 +80,12 @@ export class LazyFile implements ReadableFile {
     if (position === 0 && end >= HEADER_BYTES) this.#header ??= target.slice(0, HEADER_BYTES);
     if (this.#pinned.size > 0) this.#pinned.clear();
     return Math.max(end - position, 0);
+  }
+
+  /** Whether texts are in UTF-16, once the header was read: SQLite does so when it opens the file. */
+  get isUtf16(): boolean {
+    const encoding = this.#header?.[TEXT_ENCODING_OFFSET];
+    return encoding === 2 || encoding === 3;
   }
 
   async fault(): Promise<boolean> {

@@ -13,6 +13,7 @@ interface Lent {
 
 /** One instance of SQLite with what belongs to it: stacks, connections, and whether it still lives. */
 export class LiveInstance {
+  readonly build: SqliteBuild;
   readonly sqlite: SqliteInstance;
   readonly heapBytesMax: number;
   readonly pool = new ConnectionPool();
@@ -21,8 +22,14 @@ export class LiveInstance {
   #busyConnections = 0;
   #retired: ReplicaError | undefined;
 
-  constructor(build: SqliteBuild, heapBytesMax: number) {
-    this.sqlite = build.instantiate();
+  /** @param mayGrowTo Asked before the wasm memory grows to so many bytes. */
+  constructor(
+    build: SqliteBuild,
+    heapBytesMax: number,
+    mayGrowTo: (bytes: number) => boolean = () => true,
+  ) {
+    this.build = build;
+    this.sqlite = build.instantiate(mayGrowTo);
     this.heapBytesMax = heapBytesMax;
   }
 

@@ -9,6 +9,9 @@ const SQLITE_NOTADB = 26;
 const PARSER_SENTENCES =
   /syntax error|incomplete input|unrecognized token|parser stack overflow|Recursion limit|statement too long/;
 
+/** What SQLite says of a shadow table before it asks the authorizer, where it is told to be defensive. */
+const SHADOW_TABLE = /^table \S+ may not be modified$/;
+
 /** What SQLite was doing when it failed. */
 export type Phase = "open" | "prepare" | "step";
 
@@ -63,10 +66,14 @@ function toReplicaError({ code, message, phase, position }: SqliteFailure): Repl
       details,
     });
   }
-  const missing = /no such module: (\S+)/.exec(message)?.[1];
-  if (missing !== undefined) {
-    const sentence = `the table needs the SQLite module ${missing}, which is not available here`;
-    return new ReplicaError("UNSUPPORTED_MODULE", sentence, { details });
+  const module = /no such module: (\S+)/.exec(message)?.[1]?.toLowerCase();
+  if (module !== undefined) {
+    const sentence = `the table needs the SQLite module ${module}, which is not available here`;
+    return new ReplicaError("UNSUPPORTED_MODULE", sentence, { details: { ...details, module } });
+  }
+  if (SHADOW_TABLE.test(message)) {
+    const sentence = `${message}: a replica can only be read; write to its source`;
+    return new ReplicaError("READ_ONLY", sentence, { details });
   }
   const isParser = phase === "prepare" && PARSER_SENTENCES.test(message);
   return new ReplicaError(isParser ? "SQL_PARSE" : "SQLITE_ERROR", message, { details });

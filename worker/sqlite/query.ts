@@ -21,14 +21,18 @@ export interface QueryColumn {
   readonly decltype: string | null;
 }
 
-export interface QueryRequest {
+/** One statement on one version of a database, and what it may use. */
+export interface StatementRequest {
   readonly source: PageSource;
   /** Database, TXID and plan: connections are pooled by it, and none ever sees two TXIDs. */
   readonly sourceKey: string;
   readonly sql: string;
-  readonly args: SqlArgs;
   readonly limits: QueryLimits;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface QueryRequest extends StatementRequest {
+  readonly args: SqlArgs;
 }
 
 export interface QueryResult {

@@ -1,8 +1,7 @@
 import type { Engine } from "./engine.ts";
 import { executeQuery } from "./execute-query.ts";
-import { checkSource } from "./lazy-file.ts";
 import type { QueryRequest, QueryResult } from "./query.ts";
-import { isOutOfMemory } from "./query-error.ts";
+import { takeTurn } from "./take-turn.ts";
 
 export type { QueryLimits, QueryRequest, QueryResult } from "./query.ts";
 
@@ -17,24 +16,5 @@ export type { QueryLimits, QueryRequest, QueryResult } from "./query.ts";
  * @throws What the page source throws, unchanged.
  */
 export async function runQuery(engine: Engine, request: QueryRequest): Promise<QueryResult> {
-  const { admission } = engine;
-  checkSource(request.source);
-  const ticket = await admission.enter(request.signal);
-  const moved = (): void => {
-    admission.moved(ticket);
-  };
-  try {
-    const { live } = engine;
-    try {
-      return await executeQuery(live, request, moved);
-    } catch (error) {
-      if (!isOutOfMemory(error)) throw error;
-      // The heap is everybody's: once more without the idle connections and, if it can be, alone.
-      await admission.waitUntilAlone(ticket, request.signal);
-      if (!live.isRetired) live.pool.closeAll();
-      return await executeQuery(engine.live, request, moved);
-    }
-  } finally {
-    admission.leave(ticket);
-  }
+  return await takeTurn(engine, request, (live, moved) => executeQuery(live, request, moved));
 }

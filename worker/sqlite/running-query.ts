@@ -2,7 +2,7 @@ import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import type { StatementWatch } from "./connection.ts";
 import type { PageFaults } from "./lazy-file.ts";
 import type { PageSource } from "./page-source.ts";
-import type { QueryLimits, QueryRequest } from "./query.ts";
+import type { QueryLimits, StatementRequest } from "./query.ts";
 
 /** One query while it runs: what it may still use, and why it has to end. */
 export class RunningQuery implements PageFaults, StatementWatch {
@@ -13,10 +13,13 @@ export class RunningQuery implements PageFaults, StatementWatch {
   #faults = 0;
   denied: string | undefined;
   deterministic = true;
+  isRunning = false;
+  isDescribed = false;
+  writes = false;
   /** The error that SQLite is unwinding for; it knows only that a read failed. */
   failure: { readonly error: unknown } | undefined;
 
-  constructor({ source, limits, signal }: QueryRequest, moved: () => void) {
+  constructor({ source, limits, signal }: StatementRequest, moved: () => void) {
     this.source = source;
     this.#limits = limits;
     this.#signal = signal;

@@ -39,6 +39,18 @@ const PRAGMAS_WITH_ARGUMENT = new Set([
   "table_xinfo",
 ]);
 
+/** What FTS5 asks of its connection while a query reads a table of its; no query may ask it itself. */
+const PRAGMA_OF_FTS5 = "data_version";
+
+/**
+ * Tables that are not of the database: pages as they lie in the file, and what a connection keeps. Others
+ * (dbstat, bytecode) have names that a table of the database may have; no build here has their modules.
+ */
+const TABLES_DENIED = new Set([`pragma_${PRAGMA_OF_FTS5}`, "sqlite_dbpage", "sqlite_stmt"]);
+
+/** The shadow tables of an R*Tree: its constructor prepares, and never runs, what would write them. */
+const RTREE_SHADOW_TABLE = /_(node|parent|rowid)$/i;
+
 /** Functions that reach outside of the query, or make SQLite trust a pointer. */
 const FUNCTIONS_DENIED = new Set(["fts3_tokenizer", "load_extension", "sqlite_log"]);
 
@@ -109,13 +121,26 @@ const DENIED_ACTIONS: ReadonlyMap<number, string> = new Map([
   [30, "DROP VIRTUAL TABLE"],
 ]);
 
+const ACTION_DELETE = 9;
+const ACTION_INSERT = 18;
 const ACTION_PRAGMA = 19;
 const ACTION_READ = 20;
 const ACTION_SELECT = 21;
 const ACTION_TRANSACTION = 22;
+const ACTION_UPDATE = 23;
 const ACTION_FUNCTION = 31;
 const ACTION_SAVEPOINT = 32;
 const ACTION_RECURSIVE = 33;
+
+const CHANGES_OF_ROWS = new Set([9, 18, 23]);
+
+/**
+ * Says whether it is DELETE, INSERT or UPDATE of a table's rows, the schema's excepted. To compile one
+ * changes nothing; many others do their work, or part of it, while they are compiled.
+ */
+export function changesRows({ action, first }: AuthorizerQuestion): boolean {
+  return CHANGES_OF_ROWS.has(action) && !SCHEMA_TABLES.has(first ?? "");
+}
 
 export interface Verdict {
   readonly answer: typeof ALLOW | typeof DENY | typeof IGNORE;
@@ -148,28 +173,51 @@ function judgeFunction(name: string): Verdict {
   return { answer: ALLOW, notDeterministic: FUNCTIONS_NOT_DETERMINISTIC.has(name) };
 }
 
-/** Says what a statement may do; whatever it does not name is denied. */
-export function judge({ action, first, second }: AuthorizerQuestion): Verdict {
+/**
+ * Says what a statement may do; whatever it does not name is denied.
+ *
+ * @param isRunning Whether the query runs: what is prepared then is no text of its own, but that of a
+ *   virtual table or of a pragma that it reads as one.
+ */
+export function judge(question: AuthorizerQuestion, isRunning: boolean): Verdict {
+  const { action, first, second } = question;
   switch (action) {
     case ACTION_READ:
+      return judgeRead((first ?? "").toLowerCase());
     case ACTION_SELECT:
     case ACTION_RECURSIVE:
       return { answer: ALLOW };
     case ACTION_FUNCTION:
       return judgeFunction((second ?? "").toLowerCase());
     case ACTION_PRAGMA:
+      if (isRunning && first === PRAGMA_OF_FTS5 && second === null) return { answer: ALLOW };
       return judgePragma((first ?? "").toLowerCase(), second);
+    case ACTION_DELETE:
+    case ACTION_INSERT:
+    case ACTION_UPDATE:
+      if (RTREE_SHADOW_TABLE.test(first ?? "") && question.isInConstructor()) {
+        return { answer: ALLOW };
+      }
+      return denyWrite(action, first);
     case ACTION_TRANSACTION:
     case ACTION_SAVEPOINT:
       return deny(
         `${action === ACTION_SAVEPOINT ? "SAVEPOINT" : (first ?? "BEGIN")} is not allowed: each query ` +
           "reads one transaction of the database, and runs alone",
       );
-    default: {
-      const isSchema = SCHEMA_TABLES.has(first ?? "");
-      const denied = DENIED_ACTIONS.get(action) ?? `the action ${action}`;
-      const name = isSchema ? "a change of the schema" : denied;
-      return deny(`${name} is not allowed: a replica can only be read; write to its source`);
-    }
+    default:
+      return denyWrite(action, first);
   }
+}
+
+function judgeRead(table: string): Verdict {
+  if (TABLES_DENIED.has(table)) return deny(`the table ${table} is not one that a query may read`);
+  return { answer: ALLOW };
+}
+
+function denyWrite(action: number, table: string | null): Verdict {
+  const isSchema = SCHEMA_TABLES.has(table ?? "");
+  const denied = DENIED_ACTIONS.get(action) ?? `the action ${action}`;
+  const name = isSchema ? "a change of the schema" : denied;
+  return deny(`${name} is not allowed: a replica can only be read; write to its source`);
 }

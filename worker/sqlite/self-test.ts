@@ -29,6 +29,8 @@ interface Refusal {
   readonly sql: string;
   readonly code: ErrorCode;
   readonly sqliteCode?: number;
+  /** What the query may use, where that is what must stop it. */
+  readonly limits?: Partial<QueryLimits>;
 }
 
 /** What the sandbox must stop, and how. */
@@ -39,9 +41,17 @@ const REFUSALS: readonly Refusal[] = [
     code: "QUERY_TIMEOUT",
   },
   { what: "ATTACH is denied", sql: "ATTACH ':memory:' AS other", code: "READ_ONLY" },
+  { what: "DETACH is denied", sql: "DETACH main", code: "READ_ONLY" },
+  { what: "VACUUM INTO is denied", sql: "VACUUM INTO '/copy'", code: "READ_ONLY" },
+  { what: "BEGIN is denied", sql: "BEGIN", code: "READ_ONLY" },
   { what: "a write is denied", sql: "CREATE TABLE written (a)", code: "READ_ONLY" },
   { what: "a temporary table is denied", sql: "CREATE TEMP TABLE t (a)", code: "READ_ONLY" },
   { what: "a pragma that writes is denied", sql: "PRAGMA user_version = 1", code: "READ_ONLY" },
+  {
+    what: "there is no table of the file's pages",
+    sql: "SELECT * FROM sqlite_dbpage",
+    code: "SQLITE_ERROR",
+  },
   {
     what: "a deep expression is refused",
     sql: `SELECT 1${"+1".repeat(150)}`,
@@ -58,9 +68,28 @@ const REFUSALS: readonly Refusal[] = [
     code: "SQLITE_ERROR",
     sqliteCode: SQLITE_NOMEM,
   },
+  { what: "a text that is too long is refused", sql: " ".repeat(100_001), code: "SQL_PARSE" },
+  {
+    what: "a result that is too large is refused",
+    sql: "SELECT zeroblob(500)",
+    code: "RESULT_TOO_LARGE",
+    limits: { resultBytesMax: 400 },
+  },
+  {
+    what: "a query waits for so many pages and no more",
+    sql: "SELECT count(*) FROM sqlite_schema",
+    code: "FAULT_BUDGET",
+    limits: { faultsMax: 0 },
+  },
+  {
+    what: "a query waits for so many bytes and no more",
+    sql: "SELECT count(*) FROM sqlite_schema",
+    code: "FAULT_BUDGET",
+    limits: { faultBytesMax: 511 },
+  },
 ];
 
-/** An empty database of one page, as SQLite lays it out. */
+/** An empty database of one page, as SQLite lays it out. The page has to be fetched. */
 function emptyDatabase(): PageSource {
   const page = new Uint8Array(512);
   page.set(new TextEncoder().encode("SQLite format 3\0"));
@@ -78,20 +107,39 @@ function emptyDatabase(): PageSource {
     [105, 2],
   ];
   for (const [offset, byte] of header) page[offset] = byte;
-  return { pageSize: 512, pageCount: 1, resident: () => page, load: () => Promise.resolve() };
+  let resident: Uint8Array | undefined;
+  return {
+    pageSize: 512,
+    pageCount: 1,
+    resident: () => resident,
+    async load() {
+      resident = page;
+    },
+  };
 }
 
-function run(live: LiveInstance, sql: string, args: SqlArgs = []): Promise<QueryResult> {
+interface Run {
+  readonly args?: SqlArgs;
+  readonly limits?: Partial<QueryLimits> | undefined;
+}
+
+function run(
+  live: LiveInstance,
+  sql: string,
+  { args = [], limits }: Run = {},
+): Promise<QueryResult> {
+  // Where a budget is tested the connection is a new one, which has read nothing yet.
+  const sourceKey = limits === undefined ? "self-test" : JSON.stringify(limits);
   const source = emptyDatabase();
-  const request = { source, sourceKey: "self-test", sql, args, limits: LIMITS };
+  const request = { source, sourceKey, sql, args, limits: { ...LIMITS, ...limits } };
   return executeQuery(live, request, () => {});
 }
 
 async function expectRefusal(live: LiveInstance, refusal: Refusal): Promise<void> {
-  const { what, sql, code, sqliteCode } = refusal;
+  const { what, sql, code, sqliteCode, limits } = refusal;
   let cause: unknown = new Error("nothing stopped it");
   try {
-    await run(live, sql);
+    await run(live, sql, { limits });
   } catch (error) {
     const isRight =
       error instanceof ReplicaError &&
@@ -118,7 +166,7 @@ export async function selfTest(build: SqliteBuild): Promise<void> {
   const exact = "integers of 64 bits go in and come out exactly";
   try {
     const live = new LiveInstance(build, HEAP_BYTES_MAX);
-    const bound = await run(live, "SELECT typeof(?1), ?1", [EXACT_INTEGER]);
+    const bound = await run(live, "SELECT typeof(?1), ?1", { args: [EXACT_INTEGER] });
     const [type, value] = bound.rows[0] ?? [];
     if (type !== "integer" || value !== EXACT_INTEGER) throw failed(exact, bound);
     const schema = await run(live, "SELECT name FROM sqlite_schema");
@@ -127,6 +175,8 @@ export async function selfTest(build: SqliteBuild): Promise<void> {
       throw failed("columns have their names and declared types", schema);
     }
     for (const refusal of REFUSALS) await expectRefusal(live, refusal);
+    const rows = await run(live, `${RUNAWAY} SELECT x FROM c`, { limits: { rowsMax: 2 } });
+    if (rows.rows.length !== 2 || !rows.truncated) throw failed("rows end at their maximum", rows);
     await run(live, "SELECT 1");
   } catch (error) {
     if (error instanceof ReplicaError && error.code === "ENGINE_FAILED") throw error;

@@ -37,11 +37,24 @@ export function findNextStatement(sql: Uint8Array, from: number): number {
   while (at < sql.length) {
     const byte = sql[at] ?? 0;
     if (SPACES.has(byte) || byte === SEMICOLON) at++;
+    else if (isByteOrderMark(sql, at)) at += 3;
     else if (byte === DASH && sql[at + 1] === DASH) at = after(sql, sql.indexOf(NEWLINE, at));
     else if (byte === SLASH && sql[at + 1] === STAR) at = afterComment(sql, at + 2);
     else return at;
   }
   return -1;
+}
+
+/** SQLite skips U+FEFF wherever it stands between tokens. */
+function isByteOrderMark(sql: Uint8Array, at: number): boolean {
+  return sql[at] === 0xef && sql[at + 1] === 0xbb && sql[at + 2] === 0xbf;
+}
+
+/** Says whether the text's statement is EXPLAIN or EXPLAIN QUERY PLAN of another. */
+export function isExplain(sql: Uint8Array): boolean {
+  const start = findNextStatement(sql, 0);
+  const word = new TextDecoder().decode(sql.subarray(start, start + "explain ".length));
+  return /^explain(?![\w$\u0080-\uffff])/i.test(word);
 }
 
 function after(sql: Uint8Array, found: number): number {

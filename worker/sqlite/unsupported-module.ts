@@ -1,8 +1,15 @@
 import { ReplicaError } from "../../shared/errors.ts";
+import type { SqliteBuild } from "./build.ts";
 
 /** What finds the virtual tables of a schema; the names of their modules are only in the text. */
 export const VIRTUAL_TABLES_SQL =
   "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'create virtual table%'";
+
+/** A virtual table, and the module that it needs and that no engine has. */
+export interface UnsupportedTable {
+  readonly name: string;
+  readonly module: string;
+}
 
 const MODULE_NAME = /\susing\s+["'`[]?(\w+)/i;
 
@@ -17,9 +24,9 @@ export function nameUnsupportedTables(
   sql: string,
   tables: readonly (readonly unknown[])[],
 ): ReplicaError {
-  const module = missingModule(error.message);
+  const { module } = error.details;
   const names = tables
-    .filter(([, text]) => MODULE_NAME.exec(String(text))?.[1]?.toLowerCase() === module)
+    .filter(([, text]) => moduleOf(String(text)) === module)
     .map(([name]) => String(name));
   const inQuery = names.filter((name) => sql.toLowerCase().includes(name.toLowerCase()));
   const meant = inQuery.length > 0 ? inQuery : names;
@@ -29,6 +36,21 @@ export function nameUnsupportedTables(
   return new ReplicaError(error.code, sentence, { details: error.details });
 }
 
-function missingModule(message: string): string {
-  return /module (\S+),/.exec(message)?.[1]?.toLowerCase() ?? "";
+/** The module, in lower case, that `CREATE VIRTUAL TABLE … USING` names. */
+function moduleOf(createVirtualTable: string): string | undefined {
+  return MODULE_NAME.exec(createVirtualTable)?.[1]?.toLowerCase();
+}
+
+/**
+ * The virtual tables that none of `builds` can read.
+ *
+ * @param tables Name and text of each virtual table of the schema.
+ */
+export function findUnsupportedTables(
+  builds: readonly SqliteBuild[],
+  tables: readonly (readonly unknown[])[],
+): UnsupportedTable[] {
+  return tables
+    .map(([name, text]) => ({ name: String(name), module: moduleOf(String(text)) ?? "" }))
+    .filter(({ module }) => !builds.some((build) => build.modules.has(module)));
 }

@@ -5,7 +5,8 @@ const ENTRY_BYTES = 32;
 /** Entries among which the one that was used least lately makes room. */
 const WAYS = 8;
 const SETS_MIN = 64;
-/** Each gives one of the sets that a page may be in. */
+/** Sets that a page may be in. */
+const HASHES = 2;
 const HASH_MULTIPLIERS = [0x9e3779b1, 0xc2b2ae3d] as const;
 /** Owners that are told apart; beyond these, the oldest starts anew with nothing. */
 const OWNERS_MAX = 1_024;
@@ -57,9 +58,12 @@ export class LocationCache {
   }
 
   set(owner: number, pgno: number, location: VerifiableLocation): void {
-    this.#grow();
-    const slot = this.#slots.place(owner, pgno);
-    if (this.#slots.owners[slot] === 0) this.#used++;
+    let slot = this.#slots.find(owner, pgno);
+    if (slot === undefined) {
+      this.#grow();
+      slot = this.#slots.leastUsed(owner, pgno);
+      if (this.#slots.owners[slot] === 0) this.#used++;
+    }
     this.#slots.put(slot, owner, pgno, location);
     this.#slots.ticks[slot] = this.#tick();
   }
@@ -77,16 +81,16 @@ export class LocationCache {
     return this.#ticks;
   }
 
-  /** Doubles the room when half of it is taken: beyond that, some sets are full while others are empty. */
+  /** Doubles the room when three quarters are taken. */
   #grow(): void {
     const old = this.#slots;
-    if (old.sets >= this.#setsMax || this.#used < 0.5 * old.sets * WAYS) return;
+    if (old.sets >= this.#setsMax || this.#used < 0.75 * old.sets * WAYS) return;
     const larger = new Slots(2 * old.sets);
     for (let slot = 0; slot < old.owners.length; slot++) {
       if (old.owners[slot] === 0) continue;
       const [owner, pgno] = [old.owners[slot], old.pgnos[slot]];
       // There is room: a set's entries are spread over two.
-      const target = larger.place(owner, pgno);
+      const target = larger.leastUsed(owner, pgno);
       larger.put(target, owner, pgno, old.locationAt(slot));
       larger.ticks[target] = old.ticks[slot];
     }
@@ -95,8 +99,8 @@ export class LocationCache {
 }
 
 /**
- * The arrays; a page may be in any of the eight slots of its two sets. With one set a page, one of five
- * hundred entries would go for another when half of the room is taken, and cost a read when it is missed.
+ * The arrays; a page may be in any of the eight slots of its two sets. With one set a page, a tenth of the
+ * entries would have to go for others when three quarters of the room are taken.
  */
 class Slots {
   readonly sets: number;
@@ -122,8 +126,8 @@ class Slots {
   }
 
   find(owner: number, pgno: number): number | undefined {
-    for (const multiplier of HASH_MULTIPLIERS) {
-      const start = this.#startOf(owner, pgno, multiplier);
+    for (let hash = 0; hash < HASHES; hash++) {
+      const start = this.#startOf(owner, pgno, hash);
       for (let slot = start; slot < start + WAYS; slot++) {
         if (this.pgnos[slot] === pgno && this.owners[slot] === owner) return slot;
       }
@@ -131,26 +135,24 @@ class Slots {
     return undefined;
   }
 
-  /** The page's slot; where it has none, a free one of its set, or that of the entry which has to go. */
-  place(owner: number, pgno: number): number {
-    const known = this.find(owner, pgno);
-    if (known !== undefined) return known;
-    let chosen = -1;
-    let freest = -1;
-    for (const multiplier of HASH_MULTIPLIERS) {
-      const start = this.#startOf(owner, pgno, multiplier);
-      let least = start;
+  /** A free slot of the page's emptier set, or the one whose entry has to go. */
+  leastUsed(owner: number, pgno: number): number {
+    let least = this.#startOf(owner, pgno, 0);
+    let freest = 0;
+    for (let hash = 0; hash < HASHES; hash++) {
+      const start = this.#startOf(owner, pgno, hash);
       let free = 0;
+      let leastHere = start;
       for (let slot = start; slot < start + WAYS; slot++) {
-        if (this.ticks[slot] < this.ticks[least]) least = slot;
+        if (this.ticks[slot] < this.ticks[leastHere]) leastHere = slot;
         if (this.owners[slot] === 0) free++;
       }
-      if (free > freest || (free === freest && this.ticks[least] < this.ticks[chosen])) {
-        chosen = least;
+      if (free > freest || (free === freest && this.ticks[leastHere] < this.ticks[least])) {
+        least = leastHere;
         freest = free;
       }
     }
-    return chosen;
+    return least;
   }
 
   put(slot: number, owner: number, pgno: number, location: VerifiableLocation): void {
@@ -171,8 +173,8 @@ class Slots {
     };
   }
 
-  #startOf(owner: number, pgno: number, multiplier: number): number {
-    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), multiplier);
+  #startOf(owner: number, pgno: number, hash: number): number {
+    const mixed = Math.imul(pgno ^ Math.imul(owner, 0x85ebca6b), HASH_MULTIPLIERS[hash]);
     return ((mixed ^ (mixed >>> 15)) & (this.sets - 1)) * WAYS;
   }
 }

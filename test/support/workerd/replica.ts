@@ -7,6 +7,9 @@ declare module "vitest" {
   interface ProvidedContext {
     readonly shop: Images;
     readonly orders: Images;
+    readonly ledger: Images;
+    readonly modules: Images;
+    readonly utf16: Images;
   }
 }
 

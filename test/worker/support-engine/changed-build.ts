@@ -1,14 +1,14 @@
 import type { SqliteBuild, SqliteInstance } from "../../../worker/sqlite/build.ts";
-import { sqljsBuild } from "../../../worker/sqlite/sqljs/sqljs-instance.ts";
+import { build } from "./build-under-test.ts";
 
-/** The real build, but for what `change` puts in the place of an instance's own functions. */
+/** The real build under test, but for what `change` puts in the place of an instance's own functions. */
 export function changedBuild(
   change: (instance: SqliteInstance) => Partial<SqliteInstance>,
 ): SqliteBuild {
   return {
-    name: "sqljs",
-    instantiate() {
-      const instance = sqljsBuild.instantiate();
+    ...build,
+    instantiate(mayGrowTo) {
+      const instance = build.instantiate(mayGrowTo);
       const changes = change(instance);
       return new Proxy(instance, {
         get(target, key) {

@@ -1,8 +1,10 @@
 /** Page sources over the databases of `test/support/engine-databases.ts`. */
 import { inject } from "vitest";
+import type { SqliteBuild } from "../../../worker/sqlite/build.ts";
 import type { PageSource } from "../../../worker/sqlite/page-source.ts";
 import type { QueryLimits, QueryRequest } from "../../../worker/sqlite/run-query.ts";
 import type { SqlValue } from "../../../worker/sqlite/values.ts";
+import { build, forBuild } from "./build-under-test.ts";
 
 /** [type, text], as the answers of the real SQLite are written down. */
 export type TaggedValue = readonly [string, string];
@@ -28,7 +30,21 @@ export const LIMITS: QueryLimits = {
   faultsMax: 10_000,
 };
 
-export const DATABASES = Object.keys(inject("engineDatabases"));
+/** What only one build can read all of: the official one has no UTF-16 either. */
+const ONLY: Readonly<Record<string, SqliteBuild["name"]>> = {
+  "UTF-16 little endian": "sqljs",
+  "UTF-16 big endian": "sqljs",
+  "with FTS4": "sqljs",
+  "with FTS5 and R*Tree": "official",
+};
+
+/** Names of the databases that the build under test can read all of. */
+export const DATABASES = Object.keys(inject("engineDatabases")).filter(
+  (name) => ONLY[name] === undefined || ONLY[name] === build.name,
+);
+
+/** One with a full-text table `notes`, in the module that the build under test has. */
+export const FULL_TEXT = forBuild({ sqljs: "with FTS4", official: "with FTS5 and R*Tree" });
 
 export function database(name: string): EngineDatabase {
   const found = inject("engineDatabases")[name];

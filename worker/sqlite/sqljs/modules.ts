@@ -3,7 +3,6 @@
  * can be started once in the life of an isolate, and brings a writable file system with it.
  */
 import sqliteModule from "sql.js/dist/sql-wasm.wasm";
-import entryModule from "./entry.wasm";
 import pageFaultModule from "./page-fault.wasm";
 
-export { entryModule, pageFaultModule, sqliteModule };
+export { pageFaultModule, sqliteModule };

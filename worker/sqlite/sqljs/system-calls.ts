@@ -1,6 +1,7 @@
 import type { ReadableFile } from "../build.ts";
 import { CALIBRATION } from "./calibration.ts";
-import type { Memory } from "./memory.ts";
+import type { Memory } from "../wasm/memory.ts";
+import { runtimeCalls } from "../wasm/runtime-calls.ts";
 
 /** The answer to a read whose page is missing; `page-fault.wat` knows it. */
 const PAGE_MISSING = 1000;
@@ -20,9 +21,6 @@ const STAT_BYTES = 96;
 
 /** SQLite takes no descriptor below 3, where a C program has its standard streams. */
 const DESCRIPTOR_MIN = 3;
-
-/** wasm memory of one instance: heap, stacks and SQLite's 21 MB to begin with. */
-const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
 
 interface OpenFile {
   readonly path: string;
@@ -44,9 +42,14 @@ const RANDOM_DEVICE: ReadableFile = {
 export class SystemCalls {
   readonly #files = new Map<string, ReadableFile>();
   readonly #open = new Map<number, OpenFile>();
+  readonly #mayGrowTo: (bytes: number) => boolean;
   #memory: Memory | undefined;
   /** Never used twice: SQLite tells files apart by their inode, which is this number. */
   #nextDescriptor = DESCRIPTOR_MIN;
+
+  constructor(mayGrowTo: (bytes: number) => boolean) {
+    this.#mayGrowTo = mayGrowTo;
+  }
 
   /** Descriptors that SQLite holds now. */
   get openCount(): number {
@@ -82,18 +85,7 @@ export class SystemCalls {
 
   #roles(): Record<Role, (...args: never[]) => unknown> {
     return {
-      dateNow: () => Date.now(),
-      monotonicNow: () => Date.now(),
-      heapBytesMax: () => MEMORY_BYTES_MAX,
-      resizeHeap: (bytes: number) => (this.#bytesOf.grow(bytes >>> 0, MEMORY_BYTES_MAX) ? 1 : 0),
-      localtime: (seconds: bigint, out: number) => this.#localtime(seconds, out),
-      tzset: (seconds: number, daylight: number, ...names: number[]) => {
-        for (const address of [seconds, daylight, ...names]) this.#bytesOf.setWord(address, 0);
-      },
-      environSizes: (count: number, bytes: number) => {
-        for (const address of [count, bytes]) this.#bytesOf.setWord(address, 0);
-        return 0;
-      },
+      ...runtimeCalls(() => this.#bytesOf, this.#mayGrowTo),
       openat: (_folder: number, path: number, flags: number) => this.#openat(path, flags),
       fdClose: (descriptor: number) => (this.#open.delete(descriptor) ? 0 : EBADF),
       fdRead: (descriptor: number, vectors: number, count: number, out: number) =>
@@ -189,30 +181,6 @@ export class SystemCalls {
     view.setBigInt64(out + 24, BigInt(file.sizeBytes), true);
     view.setUint32(out + 32, 4096, true);
     view.setBigInt64(out + 88, BigInt(inode), true);
-    return 0;
-  }
-
-  /** A Worker has no time zone but UTC. */
-  #localtime(seconds: bigint, out: number): number {
-    const date = new Date(Number(seconds) * 1000);
-    if (Number.isNaN(date.getTime())) return 1;
-    const year = date.getUTCFullYear();
-    const dayOfYear = Math.floor((date.getTime() - Date.UTC(year, 0, 1)) / 86_400_000);
-    const fields = [
-      date.getUTCSeconds(),
-      date.getUTCMinutes(),
-      date.getUTCHours(),
-      date.getUTCDate(),
-      date.getUTCMonth(),
-      year - 1900,
-      date.getUTCDay(),
-      dayOfYear,
-      0,
-      0,
-    ];
-    for (const [index, field] of fields.entries()) {
-      this.#bytesOf.view.setInt32(out + index * 4, field, true);
-    }
     return 0;
   }
 }

@@ -8,15 +8,14 @@ import {
   bundledReplica,
   locate,
   openBundle,
-  putSpans,
   rowsSql,
   type BundledReplica,
-  type FileSpan,
 } from "../../../support/bundle-fixtures.ts";
 import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
 import { countingStore } from "../../../support/counting-store.ts";
 import { makeDatabaseImages } from "../../../support/database-images.ts";
 import { imageAt } from "../../../support/ltx-from-images.ts";
+import { putSpans, type FileSpan } from "../../../support/ltx-spans.ts";
 import { replicaIn } from "../../../support/replica-fixtures.ts";
 
 /** Holds every page's location against the page map's, and its checksum against the page. */

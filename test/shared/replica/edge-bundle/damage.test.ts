@@ -25,9 +25,9 @@ import {
   openBundle,
   rowsSql,
   type BundledReplica,
-  type FileSpan,
 } from "../../../support/bundle-fixtures.ts";
 import { imageAt } from "../../../support/ltx-from-images.ts";
+import type { FileSpan } from "../../../support/ltx-spans.ts";
 import { replicaIn } from "../../../support/replica-fixtures.ts";
 
 const SCRIPT = {

@@ -7,7 +7,8 @@ import {
 } from "../../../../shared/replica/edge-bundle/update-bundle.ts";
 import type { Replica } from "../../../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
-import { expectBundleTruth, putSpans, rowsSql } from "../../../support/bundle-fixtures.ts";
+import { expectBundleTruth, rowsSql } from "../../../support/bundle-fixtures.ts";
+import { putSpans } from "../../../support/ltx-spans.ts";
 import { makeDatabaseImages } from "../../../support/database-images.ts";
 import type { Images } from "../../../support/ltx-from-images.ts";
 import { replicaIn } from "../../../support/replica-fixtures.ts";

@@ -14,7 +14,8 @@ import { listAllFiles } from "../../../../shared/replica/load-plan.ts";
 import type { Replica } from "../../../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
 import { countingStore, type CountingStore } from "../../../support/counting-store.ts";
-import { expectBundleTruth, putSpans, rowsSql } from "../../../support/bundle-fixtures.ts";
+import { expectBundleTruth, rowsSql } from "../../../support/bundle-fixtures.ts";
+import { putSpans } from "../../../support/ltx-spans.ts";
 import { makeDatabaseImages } from "../../../support/database-images.ts";
 import { replicaIn } from "../../../support/replica-fixtures.ts";
 

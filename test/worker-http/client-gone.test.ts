@@ -44,18 +44,23 @@ beforeAll(async () => {
   const name = "0000/0000000000000001-0000000000000001.ltx";
   s3 = await startSlowS3({ objects: { [name]: ltxBetween(images, 1, 1) }, delayMs: DELAY_MS });
   s3.onRequest = (database) => onRequest.get(database)?.();
-  worker = await startBareWorkerd({
-    S3_ENDPOINT: s3.url,
-    S3_BUCKET: s3.bucket,
-    S3_ACCESS_KEY_ID: "key",
-    S3_SECRET_ACCESS_KEY: "secret",
-  });
+  worker = await startWorker({});
 }, 60_000);
 
 afterAll(async () => {
   await worker?.close();
   await s3?.close();
 });
+
+function startWorker(variables: Readonly<Record<string, string>>): Promise<BareWorkerd> {
+  return startBareWorkerd({
+    S3_ENDPOINT: s3.url,
+    S3_BUCKET: s3.bucket,
+    S3_ACCESS_KEY_ID: "key",
+    S3_SECRET_ACCESS_KEY: "secret",
+    ...variables,
+  });
+}
 
 async function get(path: string): Promise<unknown> {
   const headers = { authorization: worker.authorization };
@@ -140,5 +145,24 @@ describe("clients that leave in the middle", () => {
     const { requests } = s3.counts;
     expect(await get("/v1/dbs")).toMatchObject({ databases: expect.any(Array) });
     expect(s3.counts.requests - requests).toBeLessThanOrEqual(1);
+  }, 60_000);
+});
+
+describe("clients that leave in the middle of the official engine", () => {
+  const CLIENTS = 300;
+
+  beforeAll(async () => {
+    await worker.close();
+    worker = await startWorker({ ENGINE: "official" });
+  }, 60_000);
+
+  it(`leave no connection or stack behind, ${CLIENTS} queries long`, async () => {
+    expect(await get(`/v1/dbs/first/${QUERY}`)).toEqual([0]);
+    await manyLeave(CLIENTS, (number) => askAndLeave(`c${number}`, QUERY, 1 + (number % 9)));
+    const stats = await untilIdle();
+    expect(stats).toMatchObject({ retired: 0, busyConnections: 0 });
+    expect(stats.stacks).toBeGreaterThan(0);
+    expect(stats.stacks).toBeLessThanOrEqual(8);
+    expect(await get(`/v1/dbs/after/${QUERY}`)).toEqual([0]);
   }, 60_000);
 });

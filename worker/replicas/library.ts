@@ -4,7 +4,7 @@ import { snapshotOf, type BundleHead } from "../../shared/replica/edge-bundle/re
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
 import { IndexWindows } from "../../shared/replica/index-windows.ts";
 import { loadPlan } from "../../shared/replica/load-plan.ts";
-import { fileIdentity, type LtxFile } from "../../shared/replica/ltx-file.ts";
+import type { LtxFile } from "../../shared/replica/ltx-file.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
@@ -15,13 +15,13 @@ import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
 import { followHead, type Head } from "./follow-head.ts";
 import { LooksUnderWay } from "./looks-under-way.ts";
 import { openPlanned } from "./open-plan.ts";
+import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import { cutPlan, readThrough, snapshotKey, type OpenedSnapshot } from "./opened-snapshot.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
-
 /** A newest state that a request may begin to read. */
 export interface BegunSnapshot {
   readonly opened: OpenedSnapshot;
@@ -234,7 +234,7 @@ export class Library {
     { nowMs, signal }: LookOptions & { readonly nowMs: number },
   ): Promise<ColdLook> {
     const look = await lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
-    this.#takeHotPages(look.bundle);
+    if (look.bundle) takeFirstPages(this.pages, look.bundle);
     return look;
   }
 
@@ -254,20 +254,9 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const head = this.#keepHead(replica, undefined, await look.head);
-    if (head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
+    // Under the names of the bundle they may have been given out already, and are not given out twice.
+    if (head.bundle && head.bundle !== look.bundle) takePages(this.pages, head.bundle);
     return this.open(replica, head.plan, { ...head, signal });
-  }
-
-  /**
-   * Takes the pages that a bundle carries, under what it calls the objects that they lie in: of a copy,
-   * once more under what the bucket calls them. Whoever reads them holds them against their checksums.
-   */
-  #takeHotPages(bundle: BundleHead | undefined): void {
-    if (!bundle) return;
-    const { plan, locator } = bundle;
-    for (const { page, location } of locator.hotPages()) {
-      this.pages.set(fileIdentity(plan.files[location.file]), location.offset, page);
-    }
   }
 
   /** Plans, and asks beside that for the bundle, where nothing is known of the replica. */
@@ -282,7 +271,7 @@ export class Library {
       loadPlan(replica, target, { signal, stamps: this.#stamps }),
       head ? head.bundle : this.readBundle(replica, { signal }),
     ]);
-    if (!head) this.#takeHotPages(bundle);
+    if (!head && bundle) takeFirstPages(this.pages, bundle);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
   }

@@ -2,8 +2,12 @@ import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openReplica } from "../../replicator/storage/open-store.ts";
+import { openSnapshot } from "../../shared/replica/snapshot.ts";
+import { openBundle } from "../support/bundle-fixtures.ts";
 import { createCliFixture, rowsOf, type CliFixture } from "../support/cli-fixture.ts";
 import { eddy } from "../support/eddy-cli.ts";
+import { startLocalR2 } from "../support/local-r2.ts";
 
 let fixture: CliFixture;
 beforeEach(async () => {
@@ -22,6 +26,34 @@ async function commitRow(body: string): Promise<void> {
   const replicate = ["replicate", fixture.at("app.db"), fixture.replicaUrl, "--once"];
   expect(await eddy(replicate)).toMatchObject({ status: 0 });
 }
+
+describe("eddy index of a bucket", () => {
+  it("makes the same index there as in a folder, under the bucket's names", async () => {
+    const r2 = await startLocalR2();
+    try {
+      const url = r2.storeUrl("prod/app.db");
+      const replicate = ["replicate", fixture.at("app.db"), url, "--once"];
+      expect(await eddy(replicate, r2.env)).toMatchObject({ status: 0 });
+      const { stdout } = await eddy(["index", url, "--json"], r2.env);
+      const { head, base, written } = JSON.parse(stdout);
+      expect(written).toBe("all");
+      expect(head.key).toBe("prod/app.db/eddy/head");
+      expect(base.key).toMatch(/^prod\/app\.db\/eddy\/base-[0-9a-f]{16}-[0-9a-f]{16}$/);
+      for (const { key, size_bytes } of [head, base]) {
+        expect((await r2.binding.head(key))?.size).toBe(size_bytes);
+      }
+      const { signal } = new AbortController();
+      const replica = openReplica(url, { env: r2.env, writing: false, signal });
+      const bundle = await openBundle(replica);
+      const snapshot = await openSnapshot(replica, { kind: "latest" });
+      expect(bundle.plan.files.map(({ key, etag }) => ({ key, etag }))).toEqual(
+        snapshot.plan.files.map(({ key, etag }) => ({ key, etag })),
+      );
+    } finally {
+      await r2.close();
+    }
+  });
+});
 
 describe("eddy index", () => {
   it("makes an index beside the replica, and the replica stays what it was", async () => {

@@ -1,11 +1,30 @@
 /** Parts of a base, read one by one. */
 import type { Replica } from "../ltx-key.ts";
+import { BASE_HEADER_BYTES, BASE_MAGIC } from "./base-writer.ts";
 import type { BaseReference } from "./bundle-format.ts";
 import { formatBaseKey } from "./bundle-keys.ts";
 import { decodeRecord, type BundleRecord } from "./bundle-record.ts";
 import { ByteReader, refuseBundle } from "./byte-reader.ts";
 import { LocationDecoder, type UnitPlace, type VerifiableLocation } from "./location-coding.ts";
 import { openUnit } from "./sealed-unit.ts";
+
+/** Where a base's header has its id, in bytes. */
+const ID_OFFSET = BASE_HEADER_BYTES - 8;
+
+/** Whether the object that a head names is there, by its size and its first bytes: one small read. */
+export async function isBaseThere(
+  replica: Replica,
+  base: BaseReference,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const range = { offset: 0, length: BASE_HEADER_BYTES };
+  const stored = await replica.store.get(formatBaseKey(replica, base), { range, signal });
+  if (stored?.totalBytes !== base.sizeBytes) return false;
+  const header = new ByteReader(stored.bytes);
+  return (
+    header.uint64() === BASE_MAGIC && new ByteReader(stored.bytes, ID_OFFSET).uint64() === base.id
+  );
+}
 
 /** The bytes of a part; undefined when the base is gone. They are not checked yet. */
 export async function readUnit(

@@ -13,7 +13,7 @@ import { LocationEncoder, type UnitPlace, type VerifiableLocation } from "./loca
 import { sealUnit } from "./sealed-unit.ts";
 
 /** "EDDYBASE" */
-const MAGIC = 0x4544445942415345n;
+export const BASE_MAGIC = 0x4544445942415345n;
 
 /** Magic, version, page size, commit, TXID, identity. */
 export const BASE_HEADER_BYTES = 36;
@@ -80,7 +80,7 @@ export class BaseWriter {
   begin(): Uint8Array {
     const { pageSize, commit, txid } = this.#state;
     const writer = new ByteWriter();
-    writer.uint64(MAGIC);
+    writer.uint64(BASE_MAGIC);
     writer.uint32(BUNDLE_VERSION);
     writer.uint32(pageSize);
     writer.uint32(commit);

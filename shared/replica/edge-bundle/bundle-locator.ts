@@ -102,16 +102,19 @@ export class BundleLocator implements PageLocator {
   }
 
   /** Takes in what a record says of its page's children. */
-  #open({ pgno, page, location, children }: BundleRecord): FoundPage {
+  #open({ pgno, page, location, children, records }: BundleRecord): FoundPage {
     const { delta } = this.#head;
     if (this.#hot.has(pgno) || this.#roots.has(pgno)) this.#opened.add(pgno);
     else this.#cache.delete(this.#records, pgno);
     if (!delta.has(pgno)) this.#keep(pgno, location);
-    for (const child of children) {
-      if (delta.has(child.pgno) || !child.location) continue;
-      this.#keep(child.pgno, child.location);
-      if (!child.record || this.#hot.has(child.pgno)) continue;
-      this.#cache.set(this.#records, child.pgno, { file: 0, checksum: 0, ...child.record });
+    for (let index = 0; index < children.length; index++) {
+      const child = children.pgnoAt(index);
+      if (delta.has(child)) continue;
+      const place = children.at(index);
+      if (place) this.#keep(child, place);
+      const record = records[index];
+      if (!record || this.#hot.has(child)) continue;
+      this.#cache.set(this.#records, child, { file: 0, checksum: 0, ...record });
     }
     return { location: delta.get(pgno) ?? location, page };
   }

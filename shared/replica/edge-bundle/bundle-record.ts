@@ -3,6 +3,7 @@ import { decodePageFrame } from "../../ltx/page-frame.ts";
 import { childPgnos } from "../../sqlite/btree-page.ts";
 import { refuseBundle, ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import { LocationTable } from "./location-table.ts";
 import {
   LocationDecoder,
   LocationEncoder,
@@ -42,8 +43,10 @@ export interface BundleRecord {
   readonly pgno: number;
   readonly page: Uint8Array;
   readonly location: VerifiableLocation;
-  /** Empty for what is no interior page. */
-  readonly children: readonly RecordChild[];
+  /** A row for each child, in the order in which the page names them; none for what is no interior page. */
+  readonly children: LocationTable;
+  /** Where the base has the children's records, in the same order; empty where it has none. */
+  readonly records: readonly (UnitPlace | undefined)[];
 }
 
 /** Encodes a record. */
@@ -79,15 +82,13 @@ export function decodeRecord(
   if (!location) return refuseBundle(`its record of page ${pgno} says no location`);
   const pgnos = kind === PAGE ? new Uint32Array() : childPgnos(pgno, page);
   if (!pgnos) return refuseBundle(`page ${pgno} of its records is no interior page`);
-  const places = Array.from(pgnos, () => locations.read());
-  const records = new UnitPlaceDecoder(reader);
-  const children = places.map((place, index) => ({
-    pgno: pgnos[index],
-    location: place,
-    record: kind === INTERIOR_ABOVE_RECORDS ? records.read() : undefined,
-  }));
+  const children = new LocationTable(pgnos.length);
+  for (const child of pgnos) children.append(child, locations.next());
+  const places = new UnitPlaceDecoder(reader);
+  const count = kind === INTERIOR_ABOVE_RECORDS ? pgnos.length : 0;
+  const records = Array.from({ length: count }, () => places.read());
   reader.end();
-  return { pgno, page, location, children };
+  return { pgno, page, location, children, records };
 }
 
 function readFrame(reader: ByteReader, bytes: Uint8Array): Uint8Array {

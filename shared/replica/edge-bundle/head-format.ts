@@ -186,7 +186,7 @@ function writeDelta(writer: ByteWriter, delta: LocationTable): void {
   for (let index = 0; index < delta.length; index++) {
     const pgno = delta.pgnoAt(index);
     writer.uvarint(pgno - previous);
-    locations.write(delta.at(index));
+    locations.write(delta.rowAt(index));
     previous = pgno;
   }
 }

@@ -135,8 +135,11 @@ export class HeadSource implements BundleSource {
     if (location && location.file < base.fileCount) this.#locations.set(pgno, location);
   }
 
-  #learnChildren({ children }: BundleRecord): void {
-    for (const child of children) this.#learn(child);
+  #learnChildren({ children, records }: BundleRecord): void {
+    for (let index = 0; index < children.length; index++) {
+      const location = children.at(index) ?? null;
+      this.#learn({ pgno: children.pgnoAt(index), location, record: records[index] });
+    }
   }
 
   #decode(bytes: Uint8Array): BundleRecord {

@@ -65,11 +65,23 @@ export class LocationDecoder {
     this.#fileCount = fileCount;
   }
 
-  /** @throws {ReplicaError} `CORRUPT_PAGE` */
-  read(): VerifiableLocation | null {
+  /** Of the page that was read last: in which file it lies, and where. A size of 0 is nowhere. */
+  get file(): number {
+    return this.#file;
+  }
+  offset = 0;
+  size = 0;
+  checksum = 0;
+
+  /**
+   * Reads the next location into the decoder's own fields: a base has hundreds in each record.
+   *
+   * @throws {ReplicaError} `CORRUPT_PAGE`
+   */
+  next(): this {
     const reader = this.#reader;
-    const size = reader.uvarint();
-    if (size === 0) return null;
+    this.size = reader.uvarint();
+    if (this.size === 0) return this;
     const control = reader.uvarint();
     let jump = 0;
     if (control % 2 === 1) {
@@ -78,12 +90,21 @@ export class LocationDecoder {
       this.#file = control / 2 - 1;
       jump = toSigned(reader.uvarint());
     }
-    const file = this.#file;
-    if (file >= this.#fileCount) refuseBundle(`it names file ${file} of ${this.#fileCount}`);
-    const offset = (this.#ends.get(file) ?? 0) + jump;
-    if (offset < 0 || offset + size > OFFSET_MAX) refuseBundle(`it names byte ${offset} of a file`);
-    this.#ends.set(file, offset + size);
-    return { file, offset, size, checksum: reader.uint32() };
+    if (this.#file >= this.#fileCount) {
+      refuseBundle(`it names file ${this.#file} of ${this.#fileCount}`);
+    }
+    this.offset = (this.#ends.get(this.#file) ?? 0) + jump;
+    const end = this.offset + this.size;
+    if (this.offset < 0 || end > OFFSET_MAX) refuseBundle(`it names byte ${this.offset} of a file`);
+    this.#ends.set(this.#file, end);
+    this.checksum = reader.uint32();
+    return this;
+  }
+
+  /** @throws {ReplicaError} `CORRUPT_PAGE` */
+  read(): VerifiableLocation | null {
+    const { file, offset, size, checksum } = this.next();
+    return size === 0 ? null : { file, offset, size, checksum };
   }
 }
 

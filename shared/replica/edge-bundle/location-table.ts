@@ -2,7 +2,10 @@ import type { VerifiableLocation } from "./location-coding.ts";
 
 const ENTRY_BYTES = 24;
 
-/** Locations of a few pages, sorted by page number: 24 bytes a page, in typed arrays. */
+/**
+ * Locations of a few pages, 24 bytes a page, in typed arrays. A size of 0 stands for a page that lies
+ * nowhere. To look a page up by its number, they must have been appended in ascending order.
+ */
 export class LocationTable {
   readonly #pgno: Uint32Array;
   readonly #file: Uint32Array;
@@ -27,7 +30,7 @@ export class LocationTable {
     return this.#pgno.length * ENTRY_BYTES;
   }
 
-  /** Appends a page; page numbers ascend. */
+  /** Appends a page. */
   append(pgno: number, { file, offset, size, checksum }: VerifiableLocation): void {
     const index = this.#length++;
     this.#pgno[index] = pgno;
@@ -41,7 +44,16 @@ export class LocationTable {
     return this.#pgno[index];
   }
 
-  at(index: number): VerifiableLocation {
+  /** The location in a row; of a page that lies nowhere, undefined. */
+  at(index: number): VerifiableLocation | undefined {
+    return this.#size[index] === 0 ? undefined : this.rowAt(index);
+  }
+
+  fileAt(index: number): number {
+    return this.#file[index];
+  }
+
+  rowAt(index: number): VerifiableLocation {
     return {
       file: this.#file[index],
       offset: this.#offset[index],
@@ -56,7 +68,7 @@ export class LocationTable {
 
   get(pgno: number): VerifiableLocation | undefined {
     const index = this.#indexOf(pgno);
-    return index === undefined ? undefined : this.at(index);
+    return index === undefined ? undefined : this.rowAt(index);
   }
 
   #indexOf(pgno: number): number | undefined {

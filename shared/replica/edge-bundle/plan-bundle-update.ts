@@ -77,7 +77,7 @@ export function isNewBaseDue(
   const end = chooseFiles(files).base.at(-1)?.maxTxid ?? 0n;
   let taken = 0;
   for (let index = 0; index < head.delta.length; index++) {
-    if (head.files[head.delta.at(index).file].maxTxid <= end) taken++;
+    if (head.files[head.delta.fileAt(index)].maxTxid <= end) taken++;
   }
   return 2 * taken >= head.delta.length;
 }

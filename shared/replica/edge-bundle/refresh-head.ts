@@ -104,7 +104,7 @@ function merge(
 ): LocationTable {
   const all = new Map<number, VerifiableLocation>();
   for (let index = 0; index < old.length; index++) {
-    const location = old.at(index);
+    const location = old.rowAt(index);
     if (location.file < kept) all.set(old.pgnoAt(index), location);
   }
   for (const [pgno, location] of newest) all.set(pgno, location);

@@ -26,6 +26,8 @@ export class ScannedState {
   readonly #options: ScannedStateOptions;
   readonly #table: PageTable;
   readonly #frames: InteriorFrames;
+  /** Pages that were read by themselves: those of the schema, which are read more than once. */
+  readonly #pages = new Map<number, Uint8Array>();
 
   constructor(options: ScannedStateOptions) {
     this.#options = options;
@@ -39,6 +41,7 @@ export class ScannedState {
 
   /** Takes a page; a later one of the same number goes before it. */
   take({ pgno, page, location }: ScannedPage): void {
+    this.#pages.delete(pgno);
     this.#table.set(pgno, location);
     this.#frames.offer(pgno, page, this.#options.commitMax);
   }
@@ -87,13 +90,15 @@ export class ScannedState {
 
   /** Reads a page, from memory where it is an interior one. */
   async read(pgno: number): Promise<Uint8Array> {
-    const known = this.#frames.page(pgno);
+    const known = this.#frames.page(pgno) ?? this.#pages.get(pgno);
     if (known) return known;
     const location = this.#table.get(pgno);
     if (!location)
       throw new ReplicaError("CORRUPT_PAGE", `page ${pgno} is in none of the LTX files`);
     const { replica, files, pageSize, signal } = this.#options;
-    return readStoredPage(replica, { pgno, location, files, pageSize, signal });
+    const page = await readStoredPage(replica, { pgno, location, files, pageSize, signal });
+    this.#pages.set(pgno, page);
+    return page;
   }
 
   /** The interior pages from the roots down, level by level, each level in the order of its parents. */

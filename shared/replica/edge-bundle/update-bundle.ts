@@ -4,6 +4,7 @@ import type { Txid } from "../../ltx/txid.ts";
 import type { LtxFileInfo } from "../list-ltx-files.ts";
 import { listAllFiles, refuseWithoutLtx } from "../load-plan.ts";
 import type { Replica } from "../ltx-key.ts";
+import { isBaseThere } from "./base-reader.ts";
 import { buildBundle, type BuildOptions } from "./build-bundle.ts";
 import type { BaseReference } from "./bundle-format.ts";
 import { formatHeadKey } from "./bundle-keys.ts";
@@ -51,7 +52,8 @@ export interface BundleReport {
 
 /**
  * Brings a bundle to the newest TXID with as little work as it takes: nothing, a new head, a new base
- * over the old one, or all of it from the LTX files. Begins again, once, when a file goes meanwhile.
+ * over the old one, or all of it from the LTX files. Begins again, once, when a file goes meanwhile; not
+ * where the files were given, as whoever lists them has to list anew.
  *
  * The base is written before the head that names it. Who else writes bundles of this replica is kept
  * away by the caller, as from the replica itself.
@@ -90,7 +92,9 @@ async function updateOnce(
   const files = options.files ?? (await listAllFiles(replica, signal));
   if (files.length === 0) await refuseWithoutLtx(replica, signal);
   const head = options.head ?? (await readStoredHead(replica, signal));
-  const update = planBundleUpdate(files, fromScratch ? undefined : head);
+  // Everybody may delete a base at any time: whoever goes on with one makes sure that it is there.
+  const isUsable = head && !fromScratch && (await isBaseThere(replica, head.base, signal));
+  const update = planBundleUpdate(files, isUsable ? head : undefined);
   const report = await carryOut(replica, sink, { files, head, update, options });
   return { ...report, previousBase: head?.base };
 }

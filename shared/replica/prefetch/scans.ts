@@ -45,7 +45,7 @@ export interface ScansOptions {
   readonly chains: OverflowChains;
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
-  /** Window of a scan whose second page was asked for right after its first, in bytes. */
+  /** Largest window of a scan whose second page was asked for right after its first, in bytes. */
   readonly firstWindowBytes: number;
   readonly windowBytesMax: number;
 }
@@ -65,9 +65,14 @@ export class Scans {
   /** What was last asked for under a parent, by the parent. */
   readonly #lastUnder = new Map<number, number>();
   #lastAsked = 0;
+  /** Window of the next scan that begins, in bytes: smaller when the last ones ended soon. */
+  #firstWindowBytes: number;
+  /** What the last scan that began fetched ahead. */
+  #tried: readonly number[] = [];
 
   constructor(options: ScansOptions) {
     this.#options = options;
+    this.#firstWindowBytes = options.firstWindowBytes;
   }
 
   /**
@@ -80,10 +85,12 @@ export class Scans {
     const { trees } = this.#options;
     const place = trees.placeOf(pgno);
     const head = this.#takeHead(pgno, place);
-    const endPgno = head === undefined ? this.#rowEnd(pgno, place) : head.endPgno;
+    const isInRow = head?.endPgno !== undefined && pgno <= head.endPgno;
+    const endPgno = isInRow ? head.endPgno : this.#rowEnd(pgno, place);
     const isTree = place !== undefined && !isGuided(trees.topOf(pgno));
     const window = head && this.#nextWindow(head, pgno, isTree || endPgno !== undefined);
-    const found = window && this.#collect(pgno, { place, ...head, window });
+    const found = window && this.#collect(pgno, { ...head, place, window, endPgno });
+    if (head?.windows === 0) this.#tried = found?.pages ?? [];
     this.#keepHead({
       asked: pgno,
       last: found?.last ?? pgno,
@@ -129,13 +136,23 @@ export class Scans {
 
   #nextWindow(head: Head, pgno: number, isSure: boolean): Window {
     const { asked, parentPgno, windowBytes, windows } = head;
-    const { budget, firstWindowBytes, windowBytesMax } = this.#options;
+    const { budget, windowBytesMax } = this.#options;
     const isLast = asked === this.#lastAsked || asked === this.#lastUnder.get(parentPgno);
-    const least = isSure && isLast ? firstWindowBytes : 2 * budget.costOf(pgno);
+    const least = isSure && isLast ? this.#surely(windows) : 2 * budget.costOf(pgno);
     return {
       bytesMax: Math.min(Math.max(least, 2 * windowBytes), windowBytesMax),
       requestsMax: requestsOfWindow(windows + 1),
     };
+  }
+
+  /** What a scan takes at least that is no chance, in bytes: its first window goes by how far the last scans went. */
+  #surely(windows: number): number {
+    const { budget, firstWindowBytes } = this.#options;
+    if (windows > 0) return firstWindowBytes;
+    const unused = this.#tried.filter((pgno) => budget.isUnused(pgno)).length;
+    const factor = 2 * unused > this.#tried.length ? 1 / 2 : 2;
+    this.#firstWindowBytes = Math.min(firstWindowBytes, factor * this.#firstWindowBytes);
+    return this.#firstWindowBytes;
   }
 
   /** The pages of a window that are not at hand, and the last one that it goes to without a gap. */

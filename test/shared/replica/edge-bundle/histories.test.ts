@@ -136,7 +136,7 @@ describe("updateBundle", () => {
           await growing.step("index");
           await expectBundleTruth(growing.replica, life, growing.head);
         }),
-        { numRuns: pageSize === 65_536 ? 2 : 4 },
+        { numRuns: pageSize === 65_536 ? 2 : 3 },
       );
     },
     120_000,

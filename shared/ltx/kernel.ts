@@ -11,6 +11,7 @@ import { ReplicaError } from "../errors.ts";
 const REGISTER = 8192;
 const INPUT = 8448;
 const OUTPUT = 74_560;
+const SUM_KEY = 140_800;
 /** Most bytes that are put in at a time. */
 const INPUT_BYTES_MAX = 65_819;
 const PAGE_BYTES_MAX = 65_536;
@@ -35,19 +36,24 @@ interface KernelExports {
   crc(from: number, length: number): void;
   encodeFrame(pgno: number, size: number): number;
   decodeFrame(length: number, room: number): number;
+  sum(size: number): void;
 }
 
-/** One instance of the kernel, with its own 192 KiB of memory. */
+/** One instance of the kernel, with its own 256 KiB of memory. */
 export class Kernel {
   readonly #exports: KernelExports;
   readonly #bytes: Uint8Array;
   readonly #register: Int32Array;
+  readonly #sum: BigUint64Array;
+  /** Whose bytes are in the kernel's memory. */
+  #sumKey: Uint8Array | undefined;
 
   constructor(module: WebAssembly.Module) {
     this.#exports = new WebAssembly.Instance(module).exports as unknown as KernelExports;
     const { buffer } = this.#exports.memory;
     this.#bytes = new Uint8Array(buffer);
     this.#register = new Int32Array(buffer, REGISTER, 2);
+    this.#sum = new BigUint64Array(buffer, REGISTER, 1);
   }
 
   /** Moves `register` on over `bytes`. */
@@ -104,6 +110,18 @@ export class Kernel {
       this.#store(register);
     }
     return this.#bytes.slice(OUTPUT, OUTPUT + pageSize);
+  }
+
+  /** The sum of a page, of a multiple of 32 bytes up to 64 KiB; see `sumPage`. A key's bytes never change. */
+  sumPage(page: Uint8Array, key: Uint8Array): bigint {
+    if (page.length > PAGE_BYTES_MAX) throw new RangeError("a page has at most 65,536 bytes");
+    if (this.#sumKey !== key) {
+      this.#bytes.set(key, SUM_KEY);
+      this.#sumKey = key;
+    }
+    this.#bytes.set(page, INPUT);
+    this.#exports.sum(page.length);
+    return this.#sum[0];
   }
 
   #load({ high, low }: Register): void {

@@ -1,33 +1,41 @@
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
-import type { Txid } from "../../shared/ltx/txid.ts";
-import { DisturbedError } from "./ltx-pieces.ts";
+import { encodePieces } from "./encode-pieces.ts";
+import type { LtxSource } from "./ltx-from-wal.ts";
+import { DisturbedError, type EncodeOptions } from "./ltx-pieces.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
 /**
  * Writes an LTX file to the staging directory as its pieces are made. After this its TXID is taken.
  *
+ * @throws {DisturbedError} When the log was begun anew meanwhile.
  * @throws {ReplicaError} `LOCAL_FILE` when the directory takes no file.
  */
 export async function stageFile(
   staging: Staging,
-  txid: Txid,
-  pieces: Iterator<Uint8Array, LtxSummary>,
+  ltx: LtxSource,
+  options: EncodeOptions,
 ): Promise<LtxSummary> {
+  const pieces = encodePieces(ltx, options);
   let summary: LtxSummary | undefined;
   const body = async function* () {
-    for (;;) {
-      const next = pieces.next();
-      if (!next.done) {
-        yield next.value;
-        continue;
+    try {
+      for (;;) {
+        const next = await pieces.next();
+        if (!next.done) {
+          yield next.value;
+          continue;
+        }
+        summary = next.value;
+        return;
       }
-      summary = next.value;
-      return;
+    } finally {
+      // Where the file could not be written: what makes them is to end.
+      await pieces.return?.();
     }
   };
   try {
-    await staging.write(txid, body());
+    await staging.write(ltx.header.maxTxid, body());
   } catch (cause) {
     if (cause instanceof DisturbedError || isReplicaError(cause)) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;

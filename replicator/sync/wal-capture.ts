@@ -18,7 +18,7 @@ import { differingPages } from "./compare-pages.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { lookAtLog, refuseUnreadable } from "./look-at-log.ts";
 import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
-import { DisturbedError, encodeInPieces, holdPages } from "./ltx-pieces.ts";
+import { DisturbedError, holdPages } from "./ltx-pieces.ts";
 import type { PageMemory } from "./page-memory.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
@@ -276,8 +276,8 @@ export class WalCapture {
   /** Stages a file, and with it takes its TXID and what lies in the log before `position`, unless that is done. */
   async #stage(ltx: LtxSource, { position, imageReason, isUndisturbed }: StageOptions) {
     const noted = this.#memory.note(ltx);
-    const pieces = encodeInPieces(noted, { isUndisturbed, codec: this.#codec });
-    const summary = await stageFile(this.#staging, ltx.header.maxTxid, pieces);
+    const options = { isUndisturbed, codec: this.#codec };
+    const summary = await stageFile(this.#staging, noted, options);
     if (position !== undefined) this.#take(ltx.header, position);
     await this.#memory.take(summary, noted);
     return stagedFile(summary, imageReason);

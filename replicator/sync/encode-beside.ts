@@ -1,8 +1,8 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { assert } from "../../shared/assert.ts";
 import { ReplicaError } from "../../shared/errors.ts";
 import type { LtxPage, LtxSummary } from "../../shared/ltx/decoder.ts";
-import { moduleBeside } from "../module-beside.ts";
+import { startThread } from "../start-thread.ts";
 import type { EncodingReply, EncodingStart, PageBatch } from "./encoding-thread.ts";
 import type { LtxSource } from "./ltx-from-wal.ts";
 import { DisturbedError, type EncodeOptions } from "./ltx-pieces.ts";
@@ -98,10 +98,8 @@ class EncodingThread {
   #failure: unknown;
 
   constructor(start: EncodingStart) {
-    this.#thread = new Worker(moduleBeside("./encoding-thread", import.meta.url), {
-      workerData: start,
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-    });
+    const options = { data: start, oldMbMax: 64 };
+    this.#thread = startThread("./encoding-thread", import.meta.url, options);
     this.#thread.on("message", (reply: EncodingReply) => {
       const asked = this.#waiting.shift();
       if (!("error" in reply)) asked?.resolve(reply);

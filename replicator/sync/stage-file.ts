@@ -1,9 +1,15 @@
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import type { LtxSummary } from "../../shared/ltx/decoder.ts";
+import { pageFrameBytesMax } from "../../shared/ltx/page-frame.ts";
 import { encodePieces } from "./encode-pieces.ts";
 import type { LtxSource } from "./ltx-from-wal.ts";
 import { DisturbedError, type EncodeOptions } from "./ltx-pieces.ts";
 import type { StagedFile, Staging } from "./staging.ts";
+
+/** Three numbers of at most 5, 9 and 5 bytes. */
+const INDEX_ENTRY_BYTES_MAX = 19;
+/** Header, end of the pages, end of the index and its length, trailer; and room. */
+const ENDS_BYTES_MAX = 256;
 
 /**
  * Writes an LTX file to the staging directory as its pieces are made. After this its TXID is taken.
@@ -35,7 +41,7 @@ export async function stageFile(
     }
   };
   try {
-    await staging.write(ltx.header.maxTxid, body());
+    await staging.write(ltx.header.maxTxid, body(), sizeBytesMax(ltx));
   } catch (cause) {
     if (cause instanceof DisturbedError || isReplicaError(cause)) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -43,6 +49,12 @@ export async function stageFile(
     throw new ReplicaError("LOCAL_FILE", `cannot write to ${staging.folder}: ${reason}`, { cause });
   }
   return summary!;
+}
+
+/** Most bytes that the file takes: pages that do not compress, and the longest numbers in its index. */
+function sizeBytesMax({ header, pageCount }: LtxSource): number {
+  const pageBytesMax = pageFrameBytesMax(header.pageSize) + INDEX_ENTRY_BYTES_MAX;
+  return ENDS_BYTES_MAX + pageCount * pageBytesMax;
 }
 
 /** What is known of a staged file. */

@@ -9,12 +9,12 @@ import { readInPieces } from "../files/read-in-pieces.ts";
 import {
   codeOf,
   makeFolder,
-  publishFile,
   removeFile,
   TEMPORARY_SUFFIX,
-  writeTemporaryFile,
+  writeFile,
 } from "../storage/durable-file.ts";
 import { reasonOf } from "../storage/folder-error.ts";
+import { writeGrowing, type FileFollower, type GrowingFile } from "./growing-file.ts";
 
 /** A staged file up to this size is read whole for its upload; a larger one is streamed. In bytes. */
 const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
@@ -48,6 +48,7 @@ export class Staging {
   /** `.app.db-litestream` beside the database, where nothing else was said. */
   readonly folder: string;
   readonly #level: string;
+  #follower: FileFollower | undefined;
 
   private constructor(databasePath: string, folder: string | undefined) {
     this.folder = folder ?? stagingFolderOf(databasePath);
@@ -114,16 +115,19 @@ export class Staging {
     }
   }
 
-  /** Writes one file, durably: after this its TXID is taken. */
-  async write(txid: Txid, body: AsyncIterable<Uint8Array>): Promise<void> {
+  /** Has `follower` told of the files that are written from now on. */
+  follow(follower: FileFollower): void {
+    this.#follower = follower;
+  }
+
+  /** Writes one file of at most `sizeBytesMax`, durably: after this its TXID is taken. */
+  async write(txid: Txid, body: AsyncIterable<Uint8Array>, sizeBytesMax: number): Promise<void> {
     const path = this.pathOf(txid);
+    const follower = this.#follower;
     await makeFolder(this.#level);
-    const temporary = await writeTemporaryFile(path, body);
-    try {
-      await publishFile(temporary, path);
-    } finally {
-      await temporary.handle.close();
-    }
+    if (!follower || sizeBytesMax < follower.bytesMin) return await writeFile(path, body);
+    const onGrown = (file: GrowingFile) => follower.grown(txid, file);
+    await writeGrowing(path, body, { sizeBytesMax, onGrown });
   }
 
   async sizeOf(txid: Txid): Promise<number> {

@@ -9,6 +9,7 @@ import { Checkpoints } from "./checkpoint.ts";
 import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
 import { checkpointedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
+import { EarlyUpload } from "./early-upload.ts";
 import { Lease } from "./lease.ts";
 import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
@@ -108,8 +109,16 @@ export class Replication {
       replication.#maintenance.uploaded(uploadedTxid);
     };
     const onDiverged = () => wakeup.notify();
-    const shipping = { replica, staging, lease, onEvent };
-    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
+    const early = new EarlyUpload({ replica, isNext: () => uploader.isIdle });
+    staging.follow(early);
+    const shipping = { replica, staging, lease, early, onEvent };
+    const uploader: Uploader = new Uploader({
+      ...shipping,
+      pending,
+      uploaded,
+      onUploaded,
+      onDiverged,
+    });
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });

@@ -69,6 +69,11 @@ export class Uploader {
     return this.#queue.length;
   }
 
+  /** Nothing waits, and nothing keeps what comes next from being uploaded. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#diverged === undefined;
+  }
+
   /**
    * Why what is staged is not what the store's history goes on with; undefined while it is. Until
    * `restart` nothing is uploaded then.
@@ -81,6 +86,7 @@ export class Uploader {
   async halt(reason: string): Promise<void> {
     this.#diverged ??= reason;
     await this.#underWay;
+    this.#shipping.drop();
   }
 
   /** Goes on with other files than those that waited. */
@@ -125,6 +131,7 @@ export class Uploader {
    * @throws {ReplicaError} `WRITER_CONFLICT` when another replicator writes to the same path.
    */
   async run({ stop, giveUp }: { stop: AbortSignal; giveUp: AbortSignal }): Promise<void> {
+    giveUp.addEventListener("abort", () => this.#shipping.drop(), { once: true });
     while (!stop.aborted) {
       if (this.#hasNext()) await this.#uploadPatiently(giveUp, stop);
       else await this.#wakeup.wait(stop);

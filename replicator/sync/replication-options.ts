@@ -15,6 +15,8 @@ export interface ReplicationOptions extends MaintenanceOptions {
   readonly stagingFolder?: string | undefined;
   /** False: no lease is taken, for stores without conditional writes. The path must have one writer then. */
   readonly lease?: boolean | undefined;
+  /** A file's upload may begin when so many bytes of it are staged; from what takes more than one PUT on when left out. */
+  readonly earlyBytesMin?: number | undefined;
 }
 
 /** Where a replication stands. */

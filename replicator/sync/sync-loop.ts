@@ -109,7 +109,8 @@ export class Replication {
       replication.#maintenance.uploaded(uploadedTxid);
     };
     const onDiverged = () => wakeup.notify();
-    const early = new EarlyUpload({ replica, isNext: () => uploader.isIdle });
+    const isNext = () => uploader.isIdle;
+    const early = new EarlyUpload({ replica, isNext, bytesMin: options.earlyBytesMin });
     staging.follow(early);
     const shipping = { replica, staging, lease, early, onEvent };
     const uploader: Uploader = new Uploader({

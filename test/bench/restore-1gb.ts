@@ -96,23 +96,20 @@ async function measure(contender: Contender, replica: string, original: string):
   const [program, args] = contender.command(replica, output);
   const startedMs = performance.now();
   const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
-  let usage = { peakBytes: 0, cpuSeconds: 0 };
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  let isRunning = true;
-  const finished = ended.then(() => {
-    isRunning = false;
-    return performance.now();
-  });
-  while (isRunning) {
+  const finished = ended.then((status) => ({ status, atMs: performance.now() }));
+  let usage = { peakBytes: 0, cpuSeconds: 0 };
+  let end: Awaited<typeof finished> | undefined;
+  // Bounded by the restore.
+  while (end === undefined) {
     usage = sample(child.pid ?? 0) ?? usage;
-    await Promise.race([finished, delay(SAMPLE_MS)]);
+    end = await Promise.race([finished, delay(SAMPLE_MS, undefined)]);
   }
-  const seconds = ((await finished) - startedMs) / 1000;
-  const status = await ended;
+  const { status, atMs } = end;
   if (status !== 0) throw new Error(`${contender.name} ended with ${status}`);
   if (digestOf(output) !== digestOf(original)) throw new Error("the restored database differs");
   rmSync(output);
-  return { ...usage, seconds };
+  return { ...usage, seconds: (atMs - startedMs) / 1000 };
 }
 
 /** Undefined when it has ended meanwhile. */

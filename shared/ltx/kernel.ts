@@ -94,10 +94,16 @@ export class Kernel {
    * Decodes a frame that holds an LZ4 block, and moves `register`, where there is one, on over what a
    * file's checksum covers of it. The frame's own fields are the caller's to check.
    *
-   * @returns The page, fresh.
+   * @param into Where the page is put; a buffer of its own where nothing is said.
+   * @returns The page.
    * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or is not one page of `pageSize` bytes.
    */
-  decodeFrame(frame: Uint8Array, pageSize: number, register?: Register): Uint8Array {
+  decodeFrame(
+    frame: Uint8Array,
+    pageSize: number,
+    register?: Register,
+    into: Uint8Array = new Uint8Array(pageSize),
+  ): Uint8Array {
     // No block of a page is so long; the fallback would find that out only at its end.
     if (frame.length > INPUT_BYTES_MAX || pageSize > PAGE_BYTES_MAX) refuse(-2, pageSize);
     this.#bytes.set(frame, INPUT);
@@ -109,7 +115,8 @@ export class Kernel {
       this.#exports.crc(OUTPUT, pageSize);
       this.#store(register);
     }
-    return this.#bytes.slice(OUTPUT, OUTPUT + pageSize);
+    into.set(this.#bytes.subarray(OUTPUT, OUTPUT + pageSize));
+    return into;
   }
 
   /** The sum of a page, of a multiple of 32 bytes up to 64 KiB; see `sumPage`. A key's bytes never change. */

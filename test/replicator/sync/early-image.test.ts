@@ -133,7 +133,7 @@ it("a replicator that is killed amid the upload leaves nothing that a listing sh
   const replica = replicaIn(faulty.openStore());
   expect(await storedTxids(replica)).toEqual([]);
   await using running = await RunningReplication.start({ databasePath: live.path, replica });
-  await running.sync();
+  await running.until("uploaded");
   expect(await storedTxids(replica)).toEqual([1n]);
   expect(digestOf(await restoredContent(replica))).toBe(digestOf(contentOf(live.path)));
 });

@@ -70,8 +70,20 @@ declare namespace WebAssembly {
   }
 }
 
+interface CryptoKey {
+  readonly type: string;
+}
+
 interface SubtleCrypto {
   digest(algorithm: string, data: Uint8Array | ArrayBuffer): Promise<ArrayBuffer>;
+  importKey(
+    format: "raw",
+    key: Uint8Array,
+    algorithm: { readonly name: string; readonly hash: string },
+    extractable: boolean,
+    usages: readonly "sign"[],
+  ): Promise<CryptoKey>;
+  sign(algorithm: string, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>;
 }
 
 declare const crypto: { readonly subtle: SubtleCrypto };

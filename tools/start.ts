@@ -18,7 +18,8 @@ const MOMENT = "-10s";
 const QUERY = "SELECT id, state, placed_at FROM orders ORDER BY id DESC LIMIT 3";
 
 const interrupted = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+// SIGHUP: the terminal was closed.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => interrupted.abort(signal));
 }
 

@@ -3,6 +3,9 @@ import { ReplicaError } from "../shared/errors.ts";
 
 const POLL_MS = 200;
 
+// A terminal that was closed takes nothing any more, and that is not to keep anybody from ending what was started.
+process.stderr.on("error", () => undefined);
+
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }

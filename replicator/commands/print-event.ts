@@ -54,6 +54,9 @@ export function printEvent(
       );
     case "retention-failed":
       return printNotice(`old files could not be deleted: ${event.message}`);
+    // Drawn on a terminal, and passed over elsewhere.
+    case "progress":
+    case "retention-checked":
     case "retention-deleted":
     case "compacted":
     case "checkpointed":

@@ -15,6 +15,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { ReplicationEvent } from "../sync/events.ts";
 import { openLog, type Log } from "../terminal/log.ts";
 import { printJson, usageError } from "../terminal/output.ts";
+import { ReplicationProgress } from "../terminal/replication-progress.ts";
 import { Option, type Command } from "commander";
 import { URLS } from "../terminal/help.ts";
 
@@ -174,14 +175,19 @@ function reporting(
   log: Log,
   { asJson, isFromFile }: { readonly asJson: boolean; readonly isFromFile: boolean },
 ): Pick<FleetOptions, "onEvent" | "onNotice" | "onFailure"> {
+  const progress = new ReplicationProgress(process.stderr);
   const about = ({ path }: FleetDatabase, sentence: string) =>
     isFromFile && !sentence.includes(path) ? `${path}: ${sentence}` : sentence;
   return {
     onEvent(database, event) {
       if (asJson) return printJson({ ...event, db: database.path });
-      printEvent(event, database.replicaUrl, (sentence) =>
-        log(levelOf(event), about(database, sentence), { ...event, db: database.path }),
-      );
+      if (event.event === "progress") {
+        return progress.update(event, isFromFile ? database.path : undefined);
+      }
+      printEvent(event, database.replicaUrl, (sentence) => {
+        progress.end();
+        log(levelOf(event), about(database, sentence), { ...event, db: database.path });
+      });
     },
     onNotice: (text) => log("info", text),
     onFailure(database, error, retryMs) {

@@ -69,6 +69,25 @@ export function planLevel0Retention(files: Files, rules: RetentionRules): Retent
   return { remove: [...remove], replacements };
 }
 
+/** How many of the files of level 0 in `files` may go, and why the others may not. */
+export interface Level0Counts {
+  readonly eligible: number;
+  /** No file of level 1 holds them. */
+  readonly notCompacted: number;
+  /** One does; but they, or others that it holds, are too young, or it is the newest of level 0. */
+  readonly tooRecent: number;
+}
+
+/** Counts the files of level 0 as `planLevel0Retention` sees them. */
+export function countLevel0(files: Files, rules: RetentionRules): Level0Counts {
+  const level0 = files.filter(({ level }) => level === 0);
+  const members = new Set([...mergedGroups(files)].flatMap((group) => group.members));
+  const compacted = level0.filter((file) => members.has(file) || isHeldSnapshot(file, files));
+  const eligible = planLevel0Retention(files, rules).remove.length;
+  const notCompacted = level0.length - compacted.length;
+  return { eligible, notCompacted, tooRecent: compacted.length - eligible };
+}
+
 /** When files of level 0 become old enough to go; undefined while there are none that may. */
 export function level0DueMs(files: Files, l0RetentionMs: number): number | undefined {
   for (const { members, removable } of mergedGroups(files)) {
@@ -139,6 +158,14 @@ function snapshotWindowMs({ l0RetentionMs, snapshotRetentionMs }: RetentionRules
 
 function snapshotsOf(files: Files): RetainedFile[] {
   return files.filter(isSnapshot).toSorted((a, b) => compare(a.maxTxid, b.maxTxid));
+}
+
+/** The first file of a replica: no group's member, because it goes with the snapshots. */
+function isHeldSnapshot(file: RetainedFile, files: Files): boolean {
+  if (!isSnapshot(file)) return false;
+  return files.some(
+    ({ level, minTxid, maxTxid }) => level === 1 && minTxid === 1n && maxTxid >= file.maxTxid,
+  );
 }
 
 function isSnapshot({ minTxid }: RetainedFile): boolean {

@@ -4,12 +4,15 @@ import { decodeHeader, LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import { inParallel } from "../../shared/replica/in-parallel.ts";
 import { listLtxFiles } from "../../shared/replica/list-ltx-files.ts";
 import { formatOldestKey, type Replica } from "../../shared/replica/ltx-key.ts";
+import { orphanStamps } from "./orphan-stamps.ts";
 import type { StoredLtx } from "./store-ltx.ts";
 import {
+  countLevel0,
   level0DueMs,
   planLevel0Retention,
   planRetention,
   snapshotsDueMs,
+  type Level0Counts,
   type RetainedFile,
   type RetentionPlan,
   type RetentionRules,
@@ -32,6 +35,8 @@ export interface RetentionOptions {
   /** So much lies between two looks at level 0 at least, in milliseconds. */
   readonly checkIntervalMs?: number | undefined;
   readonly now: () => number;
+  /** Level 0 was looked at: so many of its oldest files were found, before anything is deleted. */
+  readonly onLooked: (counts: Level0Counts) => void;
   readonly onDeleted: (files: readonly RetainedFile[]) => void;
   /** The store said that these were deleted, and still lists them. */
   readonly onLeft: (files: readonly RetainedFile[]) => void;
@@ -139,6 +144,7 @@ export class Retention {
     if (plan.remove.length === 0 && this.#isBeyondLevel0()) {
       plan = planFor((this.#level0 = await this.#listOldest(signal)));
     }
+    this.#options.onLooked(countLevel0([...this.#level0, ...level1], this.#rules));
     const left = await this.#apply(plan, signal);
     const [oldest] = this.#level0;
     this.#level1 = level1.filter(({ maxTxid }) => oldest && maxTxid >= oldest.minTxid);
@@ -156,6 +162,7 @@ export class Retention {
     for (;;) {
       const files = [...this.#level0, ...this.#level1, ...upper];
       const plan = planRetention(files, this.#rules);
+      this.#options.onLooked(countLevel0(files, this.#rules));
       const left = await this.#apply(plan, signal);
       const isMore = plan.remove.some(({ level }) => level === 0) && left.length === 0;
       if (isMore && this.#level0.length === LIST_PAGE_MAX) continue;
@@ -164,6 +171,8 @@ export class Retention {
       this.#level1 = kept.filter(({ level }) => level === 1);
       this.#fullDueMs = snapshotsDueMs(kept, this.#rules) ?? Number.POSITIVE_INFINITY;
       if (left.length > 0) this.#fullDueMs = this.#options.now() + RETRY_MS;
+      const orphans = await orphanStamps(this.#options.replica, kept, signal);
+      if (orphans.length > 0) await this.#options.replica.store.delete(orphans, { signal });
       return this.#scheduleLevel0(left);
     }
   }

@@ -3,6 +3,9 @@ import { constants } from "node:os";
 import { ReplicaError } from "../../shared/errors.ts";
 import { splitCommand } from "./split-command.ts";
 
+/** What does not end by SIGTERM when it is left alone is killed after so long, in milliseconds. */
+const GRACE_MS = 10_000;
+
 /**
  * Runs `command` beside `work`: it begins when `work` says so, and its end is the end of `work`. A signal
  * goes to the command, which then ends in its own way.
@@ -16,6 +19,7 @@ export async function withCommand(
   command: string,
   signal: AbortSignal,
   work: (stop: AbortSignal, begin: () => void) => Promise<void>,
+  { graceMs = GRACE_MS }: { readonly graceMs?: number } = {},
 ): Promise<number> {
   const words = splitCommand(command);
   const stop = new AbortController();
@@ -43,14 +47,28 @@ export async function withCommand(
   try {
     await work(stop.signal, begin);
   } catch (error) {
-    child?.kill("SIGTERM");
-    await ended;
+    await endCommand(child, ended, graceMs);
     throw error;
   } finally {
     signal.removeEventListener("abort", passOn);
     process.removeListener("exit", killAtExit);
   }
   return await ended;
+}
+
+/** Tells the command to end, and makes it end when it is deaf to that: nobody replicates what it writes any more. */
+async function endCommand(
+  child: ChildProcess | undefined,
+  ended: Promise<number>,
+  graceMs: number,
+): Promise<void> {
+  child?.kill("SIGTERM");
+  const timer = setTimeout(() => child?.kill("SIGKILL"), graceMs);
+  try {
+    await ended;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function forward(child: ChildProcess, name: string): void {

@@ -1,3 +1,6 @@
+/** Programs that read, a TXID in no file, a store that does not answer, or a full disk. */
+export type WaitingReason = "readers" | "gap" | "store" | "disk";
+
 /** What a follower tells while it runs; the command line prints it as it is, one JSON value a line. */
 export type FollowEvent =
   | { readonly event: "following"; readonly db: string; readonly txid: string }
@@ -15,7 +18,7 @@ export type FollowEvent =
   | {
       /** The database stays where it is for now; told once, and again when the reason changes. */
       readonly event: "waiting";
-      readonly reason: "readers" | "gap" | "store";
+      readonly reason: WaitingReason;
       readonly message: string;
     }
   | { readonly event: "stopped"; readonly txid: string };

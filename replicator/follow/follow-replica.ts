@@ -6,14 +6,18 @@ import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { lockPgno } from "../../shared/sqlite/database-header.ts";
 import { applyFiles } from "../restore/apply-files.ts";
 import { DatabaseFile } from "../restore/database-file.ts";
+import { isDiskFull } from "../storage/disk-full.ts";
 import { findChanges } from "./find-changes.ts";
-import type { FollowEvent } from "./follow-events.ts";
+import type { FollowEvent, WaitingReason } from "./follow-events.ts";
 import { FollowedDatabase } from "./followed-database.ts";
 
 /** One transaction takes up so much of LTX files at most, or one file: it needs room beside the database. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 /** So many looks in vain at level 0 until all levels are looked at. */
 const IDLE_LOOKS_MAX = 60;
+/** On a full disk it is tried again after so long, and longer each time, in milliseconds. */
+const ROOM_PAUSE_MS_MIN = 500;
+const ROOM_PAUSE_MS_MAX = 30_000;
 
 export interface FollowOptions {
   readonly replica: Replica;
@@ -29,8 +33,8 @@ export interface FollowOptions {
 
 /**
  * Keeps a restored database up with its replica until the signal fires. What passes by itself (readers
- * that hold the database, a store that does not answer, a TXID that no file holds yet) is told and
- * waited for.
+ * that hold the database, a store that does not answer, a TXID that no file holds yet, a full disk) is
+ * told and waited for.
  *
  * @throws {ReplicaError} `CORRUPT_PAGE`, `STORE_DENIED`, `REPLICA_BEHIND`, `SOURCE_INVALID`, `LOCAL_FILE`.
  */
@@ -42,7 +46,8 @@ export async function followReplica(options: FollowOptions): Promise<void> {
     onEvent?.({ event: "following", db: path, txid: formatTxid(database.txid) });
     while (!signal.aborted) {
       const hasMore = await follower.look();
-      if (!hasMore) await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+      const pauseMs = Math.max(intervalMs, follower.roomPauseMs);
+      if (!hasMore) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
     onEvent?.({ event: "stopped", txid: formatTxid(database.txid) });
   } finally {
@@ -56,10 +61,18 @@ class Follower {
   /** The first look is a thorough one. */
   #idleLooks = IDLE_LOOKS_MAX;
   #told: string | undefined;
+  /** How often in a row there was no room. */
+  #fullLooks = 0;
 
   constructor(database: FollowedDatabase, options: FollowOptions) {
     this.#database = database;
     this.#options = options;
+  }
+
+  /** Each look on a full disk reads from the store what it then cannot write, so they become rare. In milliseconds. */
+  get roomPauseMs(): number {
+    if (this.#fullLooks === 0) return 0;
+    return Math.min(ROOM_PAUSE_MS_MAX, ROOM_PAUSE_MS_MIN * 2 ** (this.#fullLooks - 1));
   }
 
   /** Takes up a part of what is new. Says whether there is more at once. */
@@ -79,6 +92,11 @@ class Follower {
       return false;
     } catch (error) {
       if (signal.aborted) return false;
+      if (isDiskFull(error)) {
+        this.#fullLooks++;
+        this.#wait("disk", (error as Error).message);
+        return false;
+      }
       // A file went between LIST and GET: the next look finds what replaced it.
       const passes = isReplicaError(error, "R2_ERROR") || isReplicaError(error, "OBJECT_MISSING");
       if (!passes) throw error;
@@ -112,6 +130,7 @@ class Follower {
         return false;
       }
       this.#told = undefined;
+      this.#fullLooks = 0;
       onEvent?.({
         event: "applied",
         txid: formatTxid(maxTxid),
@@ -137,7 +156,7 @@ class Follower {
     }
   }
 
-  #wait(reason: "readers" | "gap" | "store", message: string): void {
+  #wait(reason: WaitingReason, message: string): void {
     if (this.#told === message) return;
     this.#told = message;
     this.#options.onEvent?.({ event: "waiting", reason, message });

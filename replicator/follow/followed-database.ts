@@ -38,6 +38,8 @@ export class FollowedDatabase {
   readonly #fd: number;
   #state: FollowerState;
   readonly #pageSize: number;
+  /** A change has failed in the middle: until its journal is played back, the file is none of our states. */
+  #isToPutBack = false;
 
   private constructor(path: string, connection: DatabaseSync, fd: number) {
     this.path = path;
@@ -83,7 +85,7 @@ export class FollowedDatabase {
    * the database in time: nothing has happened then.
    *
    * @throws {ReplicaError} `SOURCE_INVALID` when something else has written to the database,
-   *   `LOCAL_FILE` when the disk takes no more; readers then see the state before.
+   *   `LOCAL_FILE` when the disk takes no more; readers then see the state before, and it may be tried again.
    */
   apply(change: StagedChange): number | undefined {
     if (change.pageSize !== this.#pageSize) {
@@ -92,12 +94,14 @@ export class FollowedDatabase {
         `${this.path} has pages of ${this.#pageSize} bytes, and the replica goes on with pages of ${change.pageSize}: restore it anew with --force`,
       );
     }
+    if (this.#isToPutBack && !this.#putBack()) return undefined;
     const changed = this.#changedPages(change);
     if (!this.#lock()) return undefined;
     try {
       this.#write(change, changed);
     } catch (cause) {
       if (cause instanceof ReplicaError) throw cause;
+      this.#isToPutBack = true;
       const { code, message } = cause as NodeJS.ErrnoException;
       const reason = code === "ENOSPC" ? "the disk is full" : message;
       throw new ReplicaError("LOCAL_FILE", `cannot write to ${this.path}: ${reason}`, { cause });
@@ -113,6 +117,14 @@ export class FollowedDatabase {
     this.#connection.close();
     // Last: until here its locks were needed.
     closeSync(this.#fd);
+  }
+
+  /** Has SQLite put back what a change that failed overwrote, as any reader would. False as `#lock`. */
+  #putBack(): boolean {
+    if (!this.#lock()) return false;
+    this.#connection.exec("ROLLBACK");
+    this.#isToPutBack = false;
+    return true;
   }
 
   /** False when readers keep the database for too long. */
@@ -149,6 +161,10 @@ export class FollowedDatabase {
       // Before the journal goes: the note may then be ahead of the database, never behind it.
       writeTxidFile(this.path, txid);
       journal.remove();
+    } catch (error) {
+      // It counts for nothing, and takes up room of which there may be none.
+      if (!journal.isSealed) journal.remove();
+      throw error;
     } finally {
       journal.close();
     }

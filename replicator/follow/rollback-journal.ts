@@ -25,6 +25,7 @@ export class RollbackJournal {
   #bufferedBytes = 0;
   #offset = SECTOR_BYTES;
   #records = 0;
+  #isSealed = false;
 
   /**
    * @param pageCount Size of the database before the change, in pages.
@@ -53,9 +54,15 @@ export class RollbackJournal {
     this.#records++;
   }
 
+  /** Says whether an interruption may be undone by it. */
+  get isSealed(): boolean {
+    return this.#isSealed;
+  }
+
   /** From here on an interruption is undone. Before it the journal counts for nothing. */
   seal(): void {
     this.#flush();
+    this.#isSealed = true;
     const header = Buffer.alloc(SECTOR_BYTES);
     header.set(MAGIC);
     header.writeUInt32BE(this.#records, 8);

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { Registry } from "prom-client";
 import { parseInstant } from "../../shared/instant.ts";
 import { formatReplicaPrefix, parseLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
@@ -10,6 +11,9 @@ import { createSeries, type Series } from "./series.ts";
 
 /** The mode of all our checkpoints. */
 const CHECKPOINT_MODE = "PASSIVE";
+/** What retention makes of a file at level 0: Litestream's words. */
+const LEVEL0_STATUSES = ["eligible", "not_compacted", "too_recent"] as const;
+type Level0Status = (typeof LEVEL0_STATUSES)[number];
 
 export interface MetricsOptions {
   /** Those that are replicated when somebody asks. */
@@ -69,6 +73,9 @@ export class Metrics {
       case "compaction-failed":
         series.compactionErrors.inc({ db });
         return;
+      case "retention-checked":
+        this.#countLevel0(db, event);
+        return;
       case "stopped":
         this.#stagedAtMs.delete(db);
         return;
@@ -92,6 +99,13 @@ export class Metrics {
   #observeDisk(event: string, db: string): void {
     if (event === "disk-full") this.#series.diskFull.set({ db }, 1);
     if (event === "resumed") this.#series.diskFull.set({ db }, 0);
+  }
+
+  /** As Litestream, which tells databases apart by their file's name alone here. */
+  #countLevel0(db: string, counts: Readonly<Record<Level0Status, number>>): void {
+    for (const status of LEVEL0_STATUSES) {
+      this.#series.level0Files.set({ db: basename(db), status }, counts[status]);
+    }
   }
 
   #countOperation(operation: StoreOperation, db: string, type: string): void {
@@ -123,6 +137,7 @@ export class Metrics {
     this.#series.checkpointSeconds.inc({ db, mode: CHECKPOINT_MODE }, 0);
     this.#series.checkpointErrors.inc({ db, mode: CHECKPOINT_MODE }, 0);
     this.#series.diskFull.set({ db }, 0);
+    this.#countLevel0(db, { eligible: 0, not_compacted: 0, too_recent: 0 });
     this.#stagedAtMs.delete(db);
   }
 

@@ -47,6 +47,12 @@ function litestreamDatabaseSeries(registry: Registry) {
       "Number of checkpoint errors that have occurred",
       ["db", "mode"],
     ),
+    level0Files: new Gauge({
+      name: "litestream_l0_retention_files_total",
+      help: "Number of L0 files by status, when retention looked at them last",
+      labelNames: ["db", "status"],
+      registers: [registry],
+    }),
     compactionErrors: counter(
       "litestream_compaction_verify_error_count",
       "Number of compactions that failed or were not verified",

@@ -1,11 +1,16 @@
 import { createHash } from "node:crypto";
-import { stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Etag } from "../../shared/storage/object-store.ts";
 import { codeOf, removeFile, TEMPORARY_SUFFIX } from "./durable-file.ts";
 
-/** A claim this old was left by a process that died; replacing a file takes milliseconds. */
+/** A claim this old was left by a process that died; replacing a file takes milliseconds. Or it is from a time to which the clock was set. */
 const STALE_AFTER_MS = 60_000;
+/** As this old, where no process of its number runs on this machine any more. */
+const STALE_OWN_AFTER_MS = 2_000;
+
+/** Who has a claim, for whoever finds it. */
+const OWNER = `${hostname()}:${process.pid}\n`;
 
 /** The right to replace one content of one file, held by one process at a time. */
 export interface ReplacementClaim {
@@ -29,8 +34,7 @@ export async function claimReplacement(
   const claim = `${path}.${content}.claim${TEMPORARY_SUFFIX}`;
   await breakStaleClaim(claim);
   try {
-    // For whoever finds it; that it could be created is all that counts.
-    await writeFile(claim, `${hostname()}:${process.pid}\n`, { flag: "wx" });
+    await writeFile(claim, OWNER, { flag: "wx" });
   } catch (error) {
     if (codeOf(error) === "EEXIST") return undefined;
     throw error;
@@ -47,7 +51,7 @@ async function breakStaleClaim(claim: string): Promise<void> {
   if (stale === undefined) return;
   const right = `${claim}.${stale}${TEMPORARY_SUFFIX}`;
   try {
-    await writeFile(right, "", { flag: "wx" });
+    await writeFile(right, OWNER, { flag: "wx" });
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
     // Left by a process that died over it: the next one may.
@@ -62,9 +66,24 @@ async function breakStaleClaim(claim: string): Promise<void> {
 async function staleIdentity(path: string): Promise<string | undefined> {
   try {
     const { ino, mtimeMs } = await stat(path);
-    return Date.now() - mtimeMs < STALE_AFTER_MS ? undefined : `${ino}-${Math.trunc(mtimeMs)}`;
+    const ageMs = Math.abs(Date.now() - mtimeMs);
+    const isStale =
+      ageMs >= STALE_AFTER_MS || (ageMs >= STALE_OWN_AFTER_MS && (await isOwnerGone(path)));
+    return isStale ? `${ino}-${Math.trunc(mtimeMs)}` : undefined;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;
+  }
+}
+
+async function isOwnerGone(path: string): Promise<boolean> {
+  const [, host, number] = /^(.*):(\d+)\n$/.exec(await readFile(path, "utf8")) ?? [];
+  if (host !== hostname()) return false;
+  try {
+    process.kill(Number(number), 0);
+    return false;
+  } catch (error) {
+    // EPERM: it runs, as another user's.
+    return codeOf(error) === "ESRCH";
   }
 }

@@ -8,6 +8,7 @@ import {
   type S3Target,
   type StoreTarget,
 } from "../../shared/storage/store-url.ts";
+import { nodeDigests } from "./node-digests.ts";
 import { nodeFetch } from "./node-fetch.ts";
 import { FileStore } from "./file-store.ts";
 
@@ -46,7 +47,7 @@ function openS3(target: S3Target): S3Store {
     ...(partBytes !== undefined && { partBytes }),
     ...(storageClass !== undefined && { storageClass }),
     ...(contentMd5 && { md5 }),
-    sha256,
+    digests: nodeDigests,
     fetch: nodeFetch,
     now: Date.now,
     random: Math.random,
@@ -55,10 +56,6 @@ function openS3(target: S3Target): S3Store {
 
 function md5(bytes: Uint8Array): Uint8Array {
   return createHash("md5").update(bytes).digest();
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest();
 }
 
 function withSignal(store: ObjectStore, signal: AbortSignal | undefined): ObjectStore {

@@ -59,6 +59,10 @@ function buildRetention({ replica, onEvent, now, ...options }: Context): Retenti
     snapshotRetentionMs,
     checkIntervalMs: retentionCheckIntervalMs,
     now,
+    onLooked: ({ eligible, notCompacted, tooRecent }) => {
+      const counts = { eligible, not_compacted: notCompacted, too_recent: tooRecent };
+      onEvent({ event: "retention-checked", ...counts });
+    },
     onDeleted: (files) => {
       if (files.length === 0) return;
       onEvent({ event: "retention-deleted", files: files.length, bytes: bytesOf(files) });

@@ -1,11 +1,13 @@
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
 import type { CheckpointResult } from "../source/passive-checkpointer.ts";
 import type { SourceDatabase } from "../source/source-database.ts";
+import type { ProgressEvent } from "./progress.ts";
 import type { StagedFile } from "./staging.ts";
 import type { ReplicationState } from "./replication-options.ts";
 
 /** What happens while a database is replicated; printed as it stands by `--json`. */
 export type ReplicationEvent =
+  | ProgressEvent
   | {
       readonly event: "started";
       readonly db: string;
@@ -95,6 +97,16 @@ export type ReplicationEvent =
       readonly event: "snapshot-failed";
       readonly message: string;
       readonly retry_ms: number;
+    }
+  | {
+      /** Level 0 was looked at, its oldest thousand files at a time. */
+      readonly event: "retention-checked";
+      /** Files that may go now. */
+      readonly eligible: number;
+      /** Files that level 1 does not hold yet. */
+      readonly not_compacted: number;
+      /** Files that it does, and that are kept all the same for now. */
+      readonly too_recent: number;
     }
   | {
       /** Nothing needs these files any more. */

@@ -1,6 +1,6 @@
 import { ReplicaError, isReplicaError } from "../../shared/errors.ts";
 import { formatInstant } from "../../shared/instant.ts";
-import { decodeHeader } from "../../shared/ltx/header.ts";
+import { decodeHeader, LTX_HEADER_BYTES } from "../../shared/ltx/header.ts";
 import type { Txid } from "../../shared/ltx/txid.ts";
 import { TIMESTAMP_METADATA } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
@@ -68,10 +68,12 @@ export class Shipping {
   async #put(txid: Txid, signal: AbortSignal): Promise<number> {
     const { replica, staging, lease, early } = this.#parts;
     const beforeComplete = () => lease?.confirm(signal);
-    const { head, sizeBytes } = await staging.ends(txid);
+    // Staged a moment ago; after a failure it is read from where it lies.
+    const recent = staging.takeRecent(txid);
+    const { head, sizeBytes } = recent ? endsOf(recent) : await staging.ends(txid);
     if ((await early?.complete(txid, { beforeComplete, signal })) !== undefined) return sizeBytes;
     const metadata = { [TIMESTAMP_METADATA]: formatInstant(decodeHeader(head).timestampMs) };
-    const body = await staging.body(txid);
+    const body = recent ?? (await staging.body(txid));
     await replica.store.put(this.#keyOf(txid), body, {
       metadata,
       onlyIf: { absent: true },
@@ -108,6 +110,10 @@ export class Shipping {
   #keyOf(txid: Txid): string {
     return formatLtxKey(this.#parts.replica, { level: 0, minTxid: txid, maxTxid: txid });
   }
+}
+
+function endsOf(file: Uint8Array): { head: Uint8Array; sizeBytes: number } {
+  return { head: file.subarray(0, LTX_HEADER_BYTES), sizeBytes: file.length };
 }
 
 /** Why a staged file cannot be shipped; throws on what is not about that file. */

@@ -12,12 +12,14 @@ import {
 } from "../wal/wal-reader.ts";
 import { snapshotLtx, type SnapshotPoint } from "./ltx-from-wal.ts";
 import { DisturbedError, encodeInPieces } from "./ltx-pieces.ts";
+import { tellReading, type ProgressEvent } from "./progress.ts";
 import { isUndisturbedSince } from "./undisturbed.ts";
 
 export interface SnapshotPiecesOptions {
   readonly point: SnapshotPoint;
   readonly position: WalPosition | "no-log";
   readonly codec: PageCodec | undefined;
+  readonly onProgress: (event: ProgressEvent) => void;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface SnapshotPiecesOptions {
  */
 export function* snapshotPieces(
   source: SourceDatabase,
-  { point, position, codec }: SnapshotPiecesOptions,
+  { point, position, codec, onProgress }: SnapshotPiecesOptions,
 ): Generator<Uint8Array, LtxSummary> {
   if (position === "no-log") {
     return yield* encodeInPieces(snapshotOf(undefined, undefined), { codec });
@@ -47,6 +49,7 @@ export function* snapshotPieces(
   return yield* encodeInPieces(snapshotOf(batch, wal), { isUndisturbed, codec });
 
   function snapshotOf(pages: WalBatch | undefined, log: WalFile | undefined) {
-    return snapshotLtx(point, pages, { source, wal: log });
+    const ltx = snapshotLtx(point, pages, { source, wal: log });
+    return tellReading(ltx, "snapshot", onProgress);
   }
 }

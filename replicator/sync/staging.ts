@@ -12,6 +12,7 @@ import {
   removeFile,
   TEMPORARY_SUFFIX,
   writeFile,
+  writeSmallFile,
 } from "../storage/durable-file.ts";
 import { reasonOf } from "../storage/folder-error.ts";
 import { writeGrowing, type FileFollower, type GrowingFile } from "./growing-file.ts";
@@ -49,6 +50,8 @@ export class Staging {
   readonly folder: string;
   readonly #level: string;
   #follower: FileFollower | undefined;
+  /** What was written last, when it is small. */
+  #recent: { readonly txid: Txid; readonly bytes: Uint8Array } | undefined;
 
   private constructor(databasePath: string, folder: string | undefined) {
     this.folder = folder ?? stagingFolderOf(databasePath);
@@ -120,9 +123,38 @@ export class Staging {
     this.#follower = follower;
   }
 
-  /** Writes one file of at most `sizeBytesMax`, durably: after this its TXID is taken. */
-  async write(txid: Txid, body: AsyncIterable<Uint8Array>, sizeBytesMax: number): Promise<void> {
+  /** Writes one small file, durably: after this its TXID is taken, and its bytes are there for `takeRecent`. */
+  async writeSmall(txid: Txid, bytes: Uint8Array): Promise<void> {
     const path = this.pathOf(txid);
+    try {
+      await writeSmallFile(path, bytes);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw error;
+      await makeFolder(this.#level);
+      await writeSmallFile(path, bytes);
+    }
+    this.#recent = { txid, bytes };
+  }
+
+  /**
+   * The bytes of the file that was written last, once: whoever needs them again reads the file. So a file
+   * need not be read that is uploaded right after it was written; one that has to wait is read all the same.
+   */
+  takeRecent(txid: Txid): Uint8Array | undefined {
+    const recent = this.#recent;
+    this.forgetRecent();
+    return recent?.txid === txid ? recent.bytes : undefined;
+  }
+
+  /** Lets go of what `takeRecent` would answer. */
+  forgetRecent(): void {
+    this.#recent = undefined;
+  }
+
+  /** Writes one file durably: after this its TXID is taken. Told to whoever follows when `sizeBytesMax` says that it is large. */
+  async write(txid: Txid, body: AsyncIterable<Uint8Array>, sizeBytesMax = 0): Promise<void> {
+    const path = this.pathOf(txid);
+    this.forgetRecent();
     const follower = this.#follower;
     await makeFolder(this.#level);
     if (!follower || sizeBytesMax < follower.bytesMin) return await writeFile(path, body);
@@ -157,6 +189,7 @@ export class Staging {
   }
 
   async remove(txid: Txid): Promise<void> {
+    if (this.#recent?.txid === txid) this.forgetRecent();
     await removeFile(this.pathOf(txid));
   }
 
@@ -165,6 +198,7 @@ export class Staging {
    * compaction or a snapshot is writing at this moment.
    */
   async clear(): Promise<void> {
+    this.forgetRecent();
     await makeFolder(this.#level);
     for (const name of await this.#names()) {
       if (parseLtxFileName(name) !== undefined) await removeFile(join(this.#level, name));

@@ -9,12 +9,12 @@ import { Checkpoints } from "./checkpoint.ts";
 import { Continuity } from "./continuity.ts";
 import { Demands } from "./demands.ts";
 import { checkpointedEvent, startedEvent, stoppedEvent, type ReplicationEvent } from "./events.ts";
-import { EarlyUpload } from "./early-upload.ts";
 import { Lease } from "./lease.ts";
 import type { SnapshotParts } from "./open-snapshot.ts";
 import { Pacer } from "./pacer.ts";
 import { PageMemory } from "./page-memory.ts";
 import type { OnceExtras, ReplicationOptions, ReplicationState } from "./replication-options.ts";
+import { tellUploads } from "./progress.ts";
 import { findResumePoint, reconcile } from "./reconcile.ts";
 import { Stager } from "./stager.ts";
 import { Staging } from "./staging.ts";
@@ -45,6 +45,8 @@ export class Replication {
   readonly #demands = new Demands();
   #syncedAtMs: number | undefined;
   #isRunning = false;
+  /** What waits in the log is left there for now, perhaps because the store is behind. */
+  #isHeldBack = false;
   /** Fires when nothing is captured or uploaded any more. */
   readonly #ended = new AbortController();
 
@@ -86,7 +88,8 @@ export class Replication {
    * @throws {ReplicaError} `SOURCE_INVALID`, `WRITER_CONFLICT`, `LOCAL_FILE`, `BAD_CONFIG`, what the store throws.
    */
   static async start(options: ReplicationOptions): Promise<Replication> {
-    const { databasePath, replica, onEvent = () => undefined, now = Date.now } = options;
+    const { databasePath, onEvent = () => undefined, now = Date.now } = options;
+    const replica = tellUploads(options.replica, onEvent);
     const { syncIntervalMs = SYNC_INTERVAL_MS, signal } = options;
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
@@ -105,25 +108,18 @@ export class Replication {
     const capture = new WalCapture({ ...options, source, staging, now, txid, memory, onEvent });
     const wakeup = new Wakeup();
     const onUploaded = (uploadedTxid: Txid) => {
-      wakeup.notify();
+      // Otherwise whoever commits next wakes it.
+      if (replication.#isHeldBack) wakeup.notify();
       replication.#maintenance.uploaded(uploadedTxid);
     };
     const onDiverged = () => wakeup.notify();
-    const isNext = () => uploader.isIdle;
-    const early = new EarlyUpload({ replica, isNext, bytesMin: options.earlyBytesMin });
-    staging.follow(early);
-    const shipping = { replica, staging, lease, early, onEvent };
-    const uploader: Uploader = new Uploader({
-      ...shipping,
-      pending,
-      uploaded,
-      onUploaded,
-      onDiverged,
-    });
+    const { earlyBytesMin } = options;
+    const shipping = { replica, staging, lease, earlyBytesMin, onEvent };
+    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded, onDiverged });
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });
-    const maintenance = buildMaintenance({ ...options, lease, onEvent, now }, staging);
+    const maintenance = buildMaintenance({ ...options, replica, lease, onEvent, now }, staging);
     const running = { onEvent, pacer, wakeup, maintenance, continuity };
     const parts = { lock, source, capture, uploader, ...running };
     const replication = new Replication(parts);
@@ -279,6 +275,7 @@ export class Replication {
       // A long log is read whatever the pace is, so that it can be checkpointed.
       const isLong = this.#capture.hasFrames(longFrames);
       const waitMs = isLong ? 0 : this.#pacer.waitMs(this.#uploader.waiting);
+      this.#isHeldBack = waitMs > 0;
       if (waitMs > 0) return waitMs;
       const { txid } = this.#capture;
       const isDue = txid !== undefined && this.#checkpoints.isDue();
@@ -286,6 +283,8 @@ export class Replication {
       else await this.#stager.next();
       if (this.#capture.txid === txid) return undefined;
       this.#pacer.take();
+      // Whatever was committed meanwhile has woken this loop.
+      if (!this.#capture.isCutShort && !this.#wakeup.isPending) return undefined;
     }
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import { EarlyUpload } from "./early-upload.ts";
 import type { ReplicationEvent } from "./events.ts";
 import type { StartingPoint } from "./reconcile.ts";
 import { Shipping, type ShippingParts } from "./ship-file.ts";
@@ -13,7 +14,9 @@ const RETRY_MS_MAX = 60_000;
 const KEPT_FILES_MAX = 256;
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
-export interface UploaderOptions extends ShippingParts {
+export interface UploaderOptions extends Omit<ShippingParts, "early"> {
+  /** From so many bytes on a file's upload begins while it is staged; see `EarlyUpload`. */
+  readonly earlyBytesMin?: number | undefined;
   /** Staged files that the store lacks, ascending. */
   readonly pending: readonly Txid[];
   /** The newest TXID in the store. */
@@ -49,7 +52,10 @@ export class Uploader {
 
   constructor(options: UploaderOptions) {
     const { staging, pending, uploaded, onEvent, onUploaded, onDiverged } = options;
-    this.#shipping = new Shipping(options);
+    const { replica, earlyBytesMin: bytesMin } = options;
+    const early = new EarlyUpload({ replica, isNext: () => this.isIdle, bytesMin });
+    staging.follow(early);
+    this.#shipping = new Shipping({ ...options, early });
     this.#staging = staging;
     this.#queue = [...pending];
     this.#uploaded = uploaded;
@@ -120,6 +126,8 @@ export class Uploader {
   }
 
   add(txid: Txid): void {
+    // What has to wait is read when its turn comes: it is the file that counts then.
+    if (this.#queue.length > 0) this.#staging.forgetRecent();
     this.#queue.push(txid);
     this.#wakeup.notify();
   }

@@ -7,6 +7,11 @@ export class Wakeup {
   #isPending = true;
   #wake: (() => void) | undefined;
 
+  /** `notify` was called since the last wait ended. */
+  get isPending(): boolean {
+    return this.#isPending;
+  }
+
   notify(): void {
     this.#isPending = true;
     this.#wake?.();

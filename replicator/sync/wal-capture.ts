@@ -9,6 +9,7 @@ import {
   hasWalFrames,
   readWalBatch,
   WalFile,
+  walBytesOf,
   walFrameCount,
   walStart,
   type WalPosition,
@@ -20,9 +21,10 @@ import { lookAtLog, refuseUnreadable } from "./look-at-log.ts";
 import { fullLtx, incrementalLtx, partialLtx, type LtxSource } from "./ltx-from-wal.ts";
 import { DisturbedError, holdPages } from "./ltx-pieces.ts";
 import type { PageMemory } from "./page-memory.ts";
+import { tellReading } from "./progress.ts";
 import type { ResumePoint } from "./reconcile.ts";
 import { snapshotPieces } from "./snapshot-pieces.ts";
-import { stagedFile, stageFile } from "./stage-file.ts";
+import { stagedFile, stageLtx } from "./stage-file.ts";
 import type { HeldFile, StagedFile, Staging } from "./staging.ts";
 import { isUndisturbedSince } from "./undisturbed.ts";
 
@@ -99,6 +101,8 @@ export class WalCapture {
    * captured. All of them count when it was begun anew since.
    */
   hasFrames(frames: number, since: CapturePosition = this.#position): boolean {
+    // Asked at every look: mostly the file's size says that there are not.
+    if (this.walFileBytes() < walBytesOf(frames, this.#source)) return false;
     using wal = WalFile.open(this.#source.walPath);
     const header = wal?.header();
     if (!wal || !header) return false;
@@ -120,7 +124,7 @@ export class WalCapture {
    */
   async capture(): Promise<StagedFile | undefined> {
     using wal = WalFile.open(this.#source.walPath);
-    const decision = this.#decide(wal);
+    const decision = lookAtLog(this.#source, wal, this.#position);
     if (decision.kind === "full") return await this.#captureImage(decision.reason);
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
@@ -143,7 +147,7 @@ export class WalCapture {
    */
   hold(): HeldFile | "image" | undefined {
     using wal = WalFile.open(this.#source.walPath);
-    const decision = this.#decide(wal);
+    const decision = lookAtLog(this.#source, wal, this.#position);
     if (decision.kind === "full") return "image";
     const next = wal && this.#nextLtx(wal, decision);
     if (!next) return undefined;
@@ -168,10 +172,6 @@ export class WalCapture {
     };
   }
 
-  #decide(wal: WalFile | undefined): CaptureDecision {
-    return lookAtLog(this.#source, wal, this.#position);
-  }
-
   #nextLtx(wal: WalFile, decision: CaptureDecision) {
     if (decision.kind !== "incremental") return undefined;
     const batch = readWalBatch(wal, decision.from, BATCH_BYTES_MAX);
@@ -192,7 +192,7 @@ export class WalCapture {
    */
   noticeNewLog(): void {
     using wal = WalFile.open(this.#source.walPath);
-    const decision = this.#decide(wal);
+    const decision = lookAtLog(this.#source, wal, this.#position);
     if (decision.kind === "incremental") this.#position = decision.from;
     if (decision.kind === "full") this.#position = undefined;
   }
@@ -216,8 +216,7 @@ export class WalCapture {
    * The whole database at the newest TXID, for a snapshot, while captures go on. The read lock must
    * neither move nor be given up until the last piece is taken.
    *
-   * @returns Undefined when there is no such moment now: nothing is captured, or not yet all that the
-   *   read lock sees.
+   * @returns Undefined while nothing is captured, or not yet all that the read lock sees.
    */
   snapshot(): { txid: Txid; pieces: Generator<Uint8Array, LtxSummary> } | undefined {
     this.noticeNewLog();
@@ -228,9 +227,10 @@ export class WalCapture {
       position === "no-log" ||
       this.#source.isLogBegunSinceLock(position.header) ||
       walFrameCount(position) >= this.#source.framesAtLock;
-    const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
     if (!isCaptured) return undefined;
-    return { txid, pieces: snapshotPieces(this.#source, { point, position, codec: this.#codec }) };
+    const point = { txid, commit: this.#commit, timestampMs: this.#timestampMs };
+    const telling = { codec: this.#codec, onProgress: this.#onEvent };
+    return { txid, pieces: snapshotPieces(this.#source, { point, position, ...telling }) };
   }
 
   /**
@@ -245,7 +245,7 @@ export class WalCapture {
       const header = wal?.header();
       const batch = wal && header ? readWalBatch(wal, walStart(header)) : undefined;
       const options = this.#sourceOptions(wal, txid);
-      const full = fullLtx(batch, options);
+      const full = tellReading(fullLtx(batch, options), "image", this.#onEvent);
       const position = batch?.end ?? (header ? walStart(header) : "no-log");
       // A log begun anew while it is read may have lost pages to new ones: then nothing of it counts.
       const isUndisturbed = () => isUndisturbedSince(header, this.#source);
@@ -276,8 +276,7 @@ export class WalCapture {
   /** Stages a file, and with it takes its TXID and what lies in the log before `position`, unless that is done. */
   async #stage(ltx: LtxSource, { position, imageReason, isUndisturbed }: StageOptions) {
     const noted = this.#memory.note(ltx);
-    const options = { isUndisturbed, codec: this.#codec };
-    const summary = await stageFile(this.#staging, noted, options);
+    const summary = await stageLtx(this.#staging, noted, { isUndisturbed, codec: this.#codec });
     if (position !== undefined) this.#take(ltx.header, position);
     await this.#memory.take(summary, noted);
     return stagedFile(summary, imageReason);

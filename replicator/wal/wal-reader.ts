@@ -97,6 +97,11 @@ export function walFrameCount({ header, offset }: WalPosition): number {
   return (offset - WAL_HEADER_BYTES) / walFrameBytes(header);
 }
 
+/** The least bytes of a log that holds so many frames. */
+export function walBytesOf(frames: number, { pageSize }: Pick<WalHeader, "pageSize">): number {
+  return WAL_HEADER_BYTES + frames * (WAL_FRAME_HEADER_BYTES + pageSize);
+}
+
 /**
  * Says whether the last transaction before `position` still stands in the log. A commit is in the file
  * a moment before it counts. Where the application dies in that moment, or its disk fails, the next

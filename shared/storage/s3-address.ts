@@ -34,7 +34,7 @@ export function formatS3Url(
 }
 
 /** Percent-encodes everything but the unreserved characters of RFC 3986. */
-function encodeUri(text: string): string {
+export function encodeUri(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,

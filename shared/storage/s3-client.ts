@@ -1,6 +1,7 @@
 import { ReplicaError, throwIfAborted } from "../errors.ts";
 import { joinChunks } from "./bytes.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
+import type { Digests } from "./digests.ts";
 import type { HttpBodyReader, HttpFetch, HttpHeaders, HttpResponse } from "./http.ts";
 import { PassingFailure, type RetryPolicy, withRetries } from "./retry.ts";
 import { formatS3Url, type S3Address } from "./s3-address.ts";
@@ -26,8 +27,7 @@ export interface S3ClientOptions {
   readonly idleMs: number;
   /** MD5 of a body, 16 bytes: sent as Content-MD5 with small ones, so that the service checks what it received. */
   readonly md5: ((bytes: Uint8Array) => Uint8Array) | undefined;
-  /** SHA-256 of a body, 32 bytes, where the runtime has a better one than `crypto.subtle`, which copies the body. */
-  readonly sha256: ((bytes: Uint8Array) => Uint8Array) | undefined;
+  readonly digests: Digests;
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sign a digest of each body, also where Content-MD5 or TLS protect it already. */
@@ -134,7 +134,7 @@ export class S3Client {
   }
 
   async #headersOf(request: S3Request, url: string): Promise<Record<string, string>> {
-    const { md5, sha256 = digestSha256, signPayload, signer } = this.#options;
+    const { md5, digests, signPayload, signer } = this.#options;
     const { method, body } = request;
     // Compressed on its way, a body's length would say nothing.
     const headers: Record<string, string> = {
@@ -147,7 +147,7 @@ export class S3Client {
     if (md5 !== undefined && isSmall) headers["content-md5"] = base64(md5(body));
     const isProtected = (md5 !== undefined && isSmall) || url.startsWith("https:");
     const isSigned = signPayload || !isProtected;
-    const payloadHash = isSigned ? hex(await sha256(body)) : "UNSIGNED-PAYLOAD";
+    const payloadHash = isSigned ? hex(await digests.sha256(body)) : "UNSIGNED-PAYLOAD";
     return signer.sign({ method, url, headers, payloadHash });
   }
 
@@ -228,10 +228,6 @@ async function* readBody(
 }
 
 async function* noChunks(): AsyncGenerator<Uint8Array, void, undefined> {}
-
-async function digestSha256(bytes: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-}
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,5 +1,6 @@
 import { SINGLE_PUT_BYTES_MAX } from "../limits.ts";
 import { cutParts, joinChunks, type PutBody } from "./bytes.ts";
+import { type Digests, webDigests } from "./digests.ts";
 import type { HttpFetch } from "./http.ts";
 import type {
   DeleteOptions,
@@ -41,8 +42,8 @@ export interface S3StoreOptions extends S3Credentials {
   readonly sleep?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
   /** MD5, which `crypto.subtle` does not have: lets the service check what it receives. */
   readonly md5?: (bytes: Uint8Array) => Uint8Array;
-  /** SHA-256 that needs no copy of the body; `crypto.subtle` does where there is none. */
-  readonly sha256?: (bytes: Uint8Array) => Uint8Array;
+  /** Digests that need no copy of a body, and no waiting; `crypto.subtle` does where there are none. */
+  readonly digests?: Digests;
   /** Sign a digest of each body even where TLS or MD5 protect it; some services ask for it. */
   readonly signPayload?: boolean;
   /** Sent with every request, names in lower case: what one service understands. */
@@ -77,10 +78,11 @@ export class S3Store implements ObjectStore {
 
   constructor(options: S3StoreOptions) {
     const { endpoint, bucket, forcePathStyle = true, storageClass } = options;
+    const { digests = webDigests } = options;
     this.#options = options;
     this.#client = new S3Client({
       address: { endpoint: endpoint.replace(/\/+$/, ""), bucket, forcePathStyle },
-      signer: new S3Signer(options),
+      signer: new S3Signer({ ...options, digests }),
       fetch: options.fetch,
       policy: {
         attemptsMax: options.attemptsMax ?? ATTEMPTS_DEFAULT,
@@ -89,7 +91,7 @@ export class S3Store implements ObjectStore {
       },
       idleMs: options.idleMs ?? IDLE_MS_DEFAULT,
       md5: options.md5,
-      sha256: options.sha256,
+      digests,
       headers: options.headers ?? {},
       signPayload: options.signPayload ?? false,
     });

@@ -35,14 +35,16 @@ export function imagesOf(steps: readonly string[], pageSize = 1024): Images {
 
 export class FollowFixture implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), "eddy-follow-"));
-  readonly path = join(this.folder, "followed.db");
+  readonly path: string;
   readonly replicaFolder = join(this.folder, "replica");
   readonly url = `file://${this.replicaFolder}`;
   readonly replica: Replica = openReplica(this.url, { env: {}, writing: false });
   readonly #images: Images;
 
-  constructor(images: Images) {
+  /** @param home Folder of the database; a temporary one by default. */
+  constructor(images: Images, home?: string) {
     this.#images = images;
+    this.path = join(home ?? this.folder, "followed.db");
   }
 
   /** Puts the file of some transactions into the replica. */

@@ -7,6 +7,7 @@ import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import { listAllFiles } from "../../shared/replica/load-plan.ts";
 import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { restorableTxids } from "../../shared/replica/restore-plan.ts";
 import { digestOf, readLedger } from "./state-digest.ts";
 import type { Writer } from "./writer.ts";
 
@@ -18,11 +19,13 @@ export interface Promised {
   readonly commit: number;
 }
 
-/** Retention, which a stepped clock hastens, deletes what a file of a higher level holds. */
+/** Retention, which a stepped clock hastens, deletes what a file of a higher level holds, or a later snapshot. */
 function isReplaced(gone: LtxFileInfo, files: readonly LtxFileInfo[]): boolean {
   return files.some(
     ({ level, minTxid, maxTxid }) =>
-      level > gone.level && minTxid <= gone.minTxid && maxTxid >= gone.maxTxid,
+      (level > gone.level || (level === SNAPSHOT_LEVEL && maxTxid > gone.maxTxid)) &&
+      minTxid <= gone.minTxid &&
+      maxTxid >= gone.maxTxid,
   );
 }
 
@@ -37,6 +40,11 @@ export class ReplicaJudge {
 
   async files(): Promise<LtxFileInfo[]> {
     return await listAllFiles(this.#replica);
+  }
+
+  /** TXIDs that can be restored each by itself, ascending. */
+  async restorable(): Promise<readonly bigint[]> {
+    return restorableTxids(await this.files());
   }
 
   /** TXIDs are gapless, what was promised is there, and what was there before still is. */
@@ -56,12 +64,9 @@ export class ReplicaJudge {
     }
     for (const file of files) this.#seen.set(file.key, file);
     for (let level = 0; level < SNAPSHOT_LEVEL; level++) {
-      checkLevel(
-        level,
-        files.filter((file) => file.level === level),
-      );
+      checkLevel(level, files);
     }
-    const covered = coveredFromTheFirst(files);
+    const covered = coveredFrom(0n, files);
     const newest = files.reduce((max, { maxTxid }) => (maxTxid > max ? maxTxid : max), 0n);
     assert.equal(
       covered,
@@ -85,19 +90,24 @@ export class ReplicaJudge {
   }
 }
 
+/** No TXID is twice in a level, and what lies between two of its files is in a level above it. */
 function checkLevel(level: number, files: readonly LtxFileInfo[]): void {
   let previous: LtxFileInfo | undefined;
-  for (const file of files) {
+  for (const file of files.filter((each) => each.level === level)) {
     if (level === 0) assert.equal(file.minTxid, file.maxTxid, `${file.key} holds several TXIDs`);
     if (previous) {
-      assert.equal(file.minTxid, previous.maxTxid + 1n, `gap or overlap before ${file.key}`);
+      assert.ok(file.minTxid > previous.maxTxid, `overlap before ${file.key}`);
+      const above = files.filter((each) => each.level > level);
+      const reached = coveredFrom(previous.maxTxid, above);
+      assert.ok(reached + 1n >= file.minTxid, `gap before ${file.key}`);
     }
     previous = file;
   }
 }
 
-function coveredFromTheFirst(files: readonly LtxFileInfo[]): bigint {
-  let covered = 0n;
+/** How far the TXIDs behind `start` are in `files` without a gap. */
+function coveredFrom(start: bigint, files: readonly LtxFileInfo[]): bigint {
+  let covered = start;
   for (const { minTxid, maxTxid } of files.toSorted((a, b) => (a.minTxid < b.minTxid ? -1 : 1))) {
     if (minTxid > covered + 1n) break;
     if (maxTxid > covered) covered = maxTxid;

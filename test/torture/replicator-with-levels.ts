@@ -1,11 +1,12 @@
 /**
- * Replicates as `eddy replicate --json` does, but for what the command line cannot be asked for: levels that
- * are written within moments. Over IPC it answers `sync` when all that is committed then is in the store.
+ * Replicates as `eddy replicate --json` does, but for what the command line cannot be asked for: levels and
+ * snapshots that are written within moments, and files that are deleted as soon. Over IPC it answers `sync` when all that is committed then is in the store.
  * Usage: `replicator-with-levels.ts DATABASE URL SYNC_INTERVAL_MS L1_MS L2_MS L3_MS`.
  */
 import { openReplica } from "../../replicator/storage/open-store.ts";
 import { Replication } from "../../replicator/sync/sync-loop.ts";
 import { exitCodeOf } from "../../replicator/exit-code.ts";
+import { ReplicaError } from "../../shared/errors.ts";
 import { formatTxid } from "../../shared/ltx/txid.ts";
 import type { SyncAnswer } from "./replicator.ts";
 
@@ -21,8 +22,10 @@ try {
     onEvent: (event) => console.log(JSON.stringify(event)),
     syncIntervalMs,
     levelIntervalsMs,
-    // Where the clock steps, what was just merged is old: the judge takes whatever is gone for lost.
-    retentionEnabled: false,
+    snapshotIntervalMs: 400,
+    l0RetentionMs: 40,
+    snapshotRetentionMs: 100,
+    retentionCheckIntervalMs: 20,
   });
   process.on("message", ({ sync }: { sync: number }) => {
     const answer = (txid: string | undefined) =>
@@ -32,7 +35,8 @@ try {
       () => answer(undefined),
     );
   });
-  await replication.run(stop.signal);
+  const { waiting } = await replication.run(stop.signal);
+  if (waiting > 0) throw new ReplicaError("R2_ERROR", `${waiting} files are not in the store`);
   process.exit(0);
 } catch (error) {
   console.error(error);

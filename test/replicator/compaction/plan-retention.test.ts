@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  countLevel0,
   level0DueMs,
   planRetention,
   snapshotsDueMs,
@@ -47,6 +48,19 @@ describe("the retention of level 0", () => {
     expect(level0DueMs([file(0, 9), file(1, 2, 9)], 10)).toBeUndefined();
     // A foreign file of several TXIDs, of which level 1 lacks the last.
     expect(removed([file(0, 1), file(0, 2, 5), file(0, 6), file(1, 2, 4)], rules(99))).toBe("");
+  });
+
+  it("is counted by what keeps each file", () => {
+    const files = [...level0(1, 9), file(1, 2, 4), file(1, 5, 7)];
+    const counts = (atMs: number) => Object.values(countLevel0(files, rules(atMs)));
+    // Eligible, not compacted (the first, and the last two), too recent.
+    expect(counts(13)).toEqual([0, 3, 6]);
+    expect(counts(14)).toEqual([3, 3, 3]);
+    expect(counts(99)).toEqual([6, 3, 0]);
+    // Level 1 holds the first, and the newest, which stay all the same.
+    const held = [...level0(1, 3), file(1, 1, 3)];
+    const expected = { eligible: 1, notCompacted: 0, tooRecent: 2 };
+    expect(countLevel0(held, rules(99))).toEqual(expected);
   });
 
   it("stops at the first that is too young, whatever comes behind it", () => {

@@ -10,9 +10,17 @@ import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { ControlFixture } from "../../support/control-fixture.ts";
 import { countingStore, type CountingStore } from "../../support/counting-store.ts";
 import { parseExposition, valueOf, type Exposition } from "../../support/exposition.ts";
+import { MaintenanceFixture } from "../../support/maintenance-fixture.ts";
 import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const never = new AbortController().signal;
+const STARTED = {
+  event: "started",
+  db: "app.db",
+  txid: null,
+  switched_to_wal: false,
+  resumed: false,
+} as const;
 
 let fixture: ControlFixture;
 let metrics: Metrics;
@@ -144,6 +152,33 @@ describe("Metrics", () => {
     const seen = await scrape();
     expect(valueOf(seen, "litestream_checkpoint_count", labels)).toBeGreaterThan(0);
     expect(valueOf(seen, "litestream_checkpoint_seconds", labels)).toBeGreaterThan(0);
+  });
+
+  it("count the files of level 0 by what retention makes of them", async () => {
+    const clock = { nowMs: Date.UTC(2026, 10, 26) };
+    const options = { l0RetentionMs: 60_000, levelIntervalsMs: [30_000] };
+    const inMemory = replicaIn(new MemoryStore({ now: () => clock.nowMs }));
+    using live = await MaintenanceFixture.start(inMemory, clock, options);
+    const seen = async () => {
+      for (const event of live.events.splice(0)) metrics.observe(event, live.live.path);
+      const exposition = await scrape();
+      return ["eligible", "not_compacted", "too_recent"].map((status) =>
+        valueOf(exposition, "litestream_l0_retention_files_total", { db: "app.db", status }),
+      );
+    };
+    metrics.observe(STARTED, live.live.path);
+    expect(await seen()).toEqual([0, 0, 0]);
+    await live.commit(4);
+    await live.pass(31_000);
+    // Merged, and too young to go.
+    await live.commit(2);
+    await live.maintenance.enforceRetentionNow(never);
+    // The first holds the whole database, and is merged into nothing.
+    expect(await seen()).toEqual([0, 3, 3]);
+    await live.pass(90_000);
+    expect(await live.level(0)).toBe("L0[1] L0[6]");
+    // As it was found then: TXID 5 went, the newest stays.
+    expect(await seen()).toEqual([1, 1, 1]);
   });
 
   it("no longer show the state of a database that is not replicated any more", async () => {

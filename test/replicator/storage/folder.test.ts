@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -9,7 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { claimReplacement } from "../../../replicator/storage/file-claim.ts";
@@ -206,6 +207,11 @@ describe("folderError", () => {
   });
 });
 
+/** The number of a process that has ended. */
+function goneProcess(): number {
+  return spawnSync(process.execPath, ["--version"]).pid;
+}
+
 describe("claimReplacement", () => {
   const etag = "some-content" as Etag;
 
@@ -217,6 +223,28 @@ describe("claimReplacement", () => {
     expect(await claimReplacement(path, "other" as Etag)).toBeDefined();
     await claim?.release();
     expect(await claimReplacement(path, etag)).toBeDefined();
+  });
+
+  /** Leaves a claim as a process of that number did, so many seconds ago. */
+  async function leave(path: string, owner: string, seconds: number): Promise<void> {
+    await claimReplacement(path, etag);
+    const [left] = files();
+    const at = Date.now() / 1000 - seconds;
+    writeFileSync(join(root, left), `${owner}\n`);
+    utimesSync(join(root, left), at, at);
+  }
+
+  it.each([
+    ["a process of this machine that is gone", () => `${hostname()}:${goneProcess()}`, 3, true],
+    ["one that was here a moment ago", () => `${hostname()}:${goneProcess()}`, 0, false],
+    ["one that runs", () => `${hostname()}:${process.pid}`, 3, false],
+    ["one of another machine", () => `other-${hostname()}:${goneProcess()}`, 3, false],
+    ["anybody, a minute ago", () => `other-${hostname()}:1`, 61, true],
+    ["anybody, before the clock was set back", () => `other-${hostname()}:1`, -3_600, true],
+  ])("takes over what %s has left, or does not", async (_name, owner, seconds, isTaken) => {
+    const path = join(root, "k");
+    await leave(path, owner(), seconds);
+    expect((await claimReplacement(path, etag)) !== undefined).toBe(isTaken);
   });
 
   it("takes over from a holder that died, once, however many come at that moment", async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { isSameFile } from "../../../replicator/sync/reconcile.ts";
@@ -34,3 +34,37 @@ it("keeps what a snapshot is writing there when what is staged is removed", asyn
   expect(await staging.txids()).toEqual([]);
   expect(readdirSync(staging.workFolder)).toEqual(["snapshot.ltx.0123.tmp"]);
 });
+
+it("hands a small file over for its upload once, and never one that is not there any more", async () => {
+  using database = createLiveDatabase();
+  const staging = await Staging.open(database.path);
+  const [one, two] = [Uint8Array.of(1), Uint8Array.of(2)];
+  await staging.writeSmall(txid(1), one);
+  expect(readFileSync(staging.pathOf(txid(1)))).toEqual(Buffer.from(one));
+  expect(staging.takeRecent(txid(1))).toBe(one);
+  expect(staging.takeRecent(txid(1))).toBeUndefined();
+  await staging.writeSmall(txid(1), one);
+  await staging.writeSmall(txid(2), two);
+  expect(staging.takeRecent(txid(1))).toBeUndefined();
+  for (const end of ["remove", "clear", "replace", "forget"] as const) {
+    await staging.writeSmall(txid(2), two);
+    if (end === "remove") await staging.remove(txid(2));
+    if (end === "clear") await staging.clear();
+    if (end === "replace") await staging.write(txid(2), piecesOf(one));
+    if (end === "forget") staging.forgetRecent();
+    expect(staging.takeRecent(txid(2))).toBeUndefined();
+  }
+});
+
+it("makes its folder anew where a small file finds none", async () => {
+  using database = createLiveDatabase();
+  const staging = await Staging.open(database.path);
+  rmSync(staging.folder, { recursive: true });
+  await staging.writeSmall(txid(7), Uint8Array.of(7));
+  expect(await staging.txids()).toEqual([7n]);
+  expect(readdirSync(staging.workFolder)).toHaveLength(1);
+});
+
+async function* piecesOf(...pieces: Uint8Array[]) {
+  yield* pieces;
+}

@@ -76,7 +76,7 @@ describe("the reads of all requests", () => {
     expect(budget.bytes).toBe(0);
   });
 
-  test("one whose request is gone makes room after a minute, and a cancelled one waits no longer", async () => {
+  test("one whose request is gone makes room after a second, and a cancelled one waits no longer", async () => {
     let clockMs = 0;
     const budget = new ReadBudget({ bytesMax: 10, now: () => clockMs });
     await budget.begin(10, undefined);
@@ -84,11 +84,8 @@ describe("the reads of all requests", () => {
     const cancelled = budget.begin(1, controller.signal);
     controller.abort();
     await expect(cancelled).rejects.toMatchObject({ code: "ABORTED" });
-    const tooLong = budget.begin(1, undefined);
-    clockMs = 30_001;
-    await expect(tooLong).rejects.toMatchObject({ code: "OVERLOADED" });
     const patient = budget.begin(1, undefined);
-    clockMs = 60_001;
+    clockMs = 1_001;
     await patient;
     expect(budget.bytes).toBe(1);
   });

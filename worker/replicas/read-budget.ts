@@ -3,8 +3,8 @@ import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 /** How soon a read that waits looks again: later each time, so that hundreds of them cost little. */
 const POLL_MS_MIN = 2;
 const POLL_MS_MAX = 32;
-/** A read that has not come back for so long is gone with its request. */
-const READ_GONE_MS = 60_000;
+/** A read that has not come back for so long is taken to be gone with its request: most that leave are. */
+const READ_GONE_MS = 1_000;
 /** How long a read waits for its turn. */
 const WAIT_MS_MAX = 30_000;
 

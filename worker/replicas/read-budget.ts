@@ -4,7 +4,7 @@ import { ReplicaError, throwIfAborted } from "../../shared/errors.ts";
 const POLL_MS_MIN = 2;
 const POLL_MS_MAX = 32;
 /** A read that has not come back for so long is taken to be gone with its request: most that leave are. */
-const READ_GONE_MS = 1_000;
+const READ_GONE_MS = 5_000;
 /** How long a read waits for its turn. */
 const WAIT_MS_MAX = 30_000;
 
@@ -71,6 +71,8 @@ export class ReadBudget {
     this.#underWay.add(reading);
     this.#bytes += bytes;
     this.#bytesHighest = Math.max(this.#bytesHighest, this.#bytes);
+    // Whoever began it may never come to end it when its client has left.
+    signal?.addEventListener("abort", () => this.end(reading), { once: true });
     return reading;
   }
 

@@ -1,0 +1,87 @@
+/** Trials of damage: what readers of a damaged replica come to, counted. */
+import { inParallel } from "../../shared/replica/in-parallel.ts";
+import {
+  DamagedStore,
+  flipBit,
+  type Damage,
+  type DamageNaming,
+  type WholeObjects,
+} from "./damaged-store.ts";
+import { coldLibrary, outcomeOf } from "./read-every-page.ts";
+import { replicaIn } from "./replica-fixtures.ts";
+
+/** Trials at a time: what they wait for is no disk and no network, so a few do. */
+const TRIALS_AT_A_TIME = 32;
+
+/** When an object is damaged: before anybody has read anything, or when the newest state has been opened. */
+export type Moment = "before it is opened" | "before it is read";
+
+export interface Trial {
+  readonly key: string;
+  /** What is done to it, for the report. */
+  readonly what: string;
+  readonly damage: Damage;
+}
+
+export interface TrialOptions {
+  /** The database's file, as it has to be read. */
+  readonly truth: Uint8Array;
+  readonly moment: Moment;
+  readonly naming: DamageNaming;
+  readonly at?: string | undefined;
+  readonly pgnos?: readonly number[] | undefined;
+}
+
+/** How often which outcome was met, and the first trials that met it. */
+export class Outcomes {
+  readonly #trials = new Map<string, string[]>();
+
+  add(outcome: string, { key, what }: Trial): void {
+    const trials = this.#trials.get(outcome) ?? [];
+    trials.push(`${key}: ${what}`);
+    this.#trials.set(outcome, trials);
+  }
+
+  count(outcome: string): number {
+    return this.#trials.get(outcome)?.length ?? 0;
+  }
+
+  get names(): string[] {
+    return [...this.#trials.keys()].toSorted();
+  }
+
+  /** Trials with other outcomes than these, a few of each. */
+  beside(allowed: readonly string[]): Record<string, readonly string[]> {
+    const others = [...this.#trials].filter(([outcome]) => !allowed.includes(outcome));
+    return Object.fromEntries(others.map(([outcome, trials]) => [outcome, trials.slice(0, 5)]));
+  }
+}
+
+/** One trial for each bit of an object, or for one in `step` of them. */
+export function everyBit(key: string, bytes: Uint8Array, step = 1): Trial[] {
+  const length = Math.ceil((8 * bytes.length) / step);
+  return Array.from({ length }, (_, index) => flipAt(key, index * step));
+}
+
+export function flipAt(key: string, bit: number): Trial {
+  return { key, what: `bit ${bit & 7} of byte ${bit >> 3}`, damage: flipBit(bit) };
+}
+
+/** Lets a reader with empty caches read the database in each trial. */
+export async function runTrials(
+  objects: WholeObjects,
+  trials: readonly Trial[],
+  { truth, moment, naming, at, pgnos }: TrialOptions,
+): Promise<Outcomes> {
+  const outcomes = new Outcomes();
+  await inParallel(trials, TRIALS_AT_A_TIME, async (trial) => {
+    const { key, damage } = trial;
+    const store = new DamagedStore(objects, { key, damage, naming });
+    const strike = () => store.strike();
+    if (moment === "before it is opened") strike();
+    const onOpened = moment === "before it is read" ? strike : undefined;
+    const outcome = await outcomeOf(coldLibrary(), replicaIn(store), truth, { at, pgnos, onOpened });
+    outcomes.add(outcome, trial);
+  });
+  return outcomes;
+}

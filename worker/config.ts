@@ -11,6 +11,8 @@ export interface Config {
   /** Without slashes at its ends; empty for the whole bucket. */
   readonly replicaRoot: string;
   readonly headTtlMs: number;
+  /** Parts of objects are kept in the data centre's cache, where the platform has one. */
+  readonly hasBlockCache: boolean;
   readonly engine: EngineName;
 }
 
@@ -31,6 +33,7 @@ const path = z
 const databases = z.record(name, path);
 const headTtlMs = z.coerce.number().int().min(0).max(HEAD_TTL_MS_MAX);
 
+const blockCache = z.enum(["on", "off"], { error: "it is on or off" });
 const engine = z.enum(ENGINE_NAMES, { error: `it is one of ${ENGINE_NAMES.join(", ")}` });
 
 /** Reads and checks once what an isolate is started with: its `Env` never changes. */
@@ -48,6 +51,7 @@ export function readConfig(env: Env): Config {
     databases: env.DATABASES === undefined ? undefined : parseDatabases(env.DATABASES),
     replicaRoot: withoutOuterSlashes(env.REPLICA_ROOT ?? ""),
     headTtlMs: check("HEAD_TTL_MS", headTtlMs, env.HEAD_TTL_MS ?? DEFAULT_HEAD_TTL_MS),
+    hasBlockCache: check("BLOCK_CACHE", blockCache, env.BLOCK_CACHE ?? "off") === "on",
     engine: check("ENGINE", engine, env.ENGINE ?? "auto"),
   };
   checked.set(env, config);

@@ -17,6 +17,8 @@ export interface Env {
   readonly HEAD_TTL_MS?: string;
   /** Which SQLite runs the queries: `auto`, when not set, `sqljs` or `official`. */
   readonly ENGINE?: string;
+  /** `on`: parts of objects are kept in the data centre's cache; `off` when not set. */
+  readonly BLOCK_CACHE?: string;
   /** Origins whose pages may call the API, with commas between them; `*`, all, when not set. */
   readonly CORS_ORIGINS?: string;
 }

@@ -1,6 +1,6 @@
 import { ReplicaError, isReplicaError } from "../errors.ts";
 import { pageChecksum32 } from "../ltx/checksum.ts";
-import { decodeLtx } from "../ltx/decoder.ts";
+import { LtxDecoder } from "../ltx/decoder.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
 import { readIndexWindow, type IndexWindow } from "../ltx/index-window.ts";
 import { decodePageFrame, PAGE_HEADER_BYTES, PageFrameExtent } from "../ltx/page-frame.ts";
@@ -18,6 +18,8 @@ import { readObject } from "./read-object.ts";
 const WHOLE_BYTES_DEFAULT = 64 * 1024;
 /** No file that is larger is read whole, whoever asks: it has to fit into a Worker. In bytes. */
 export const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
+/** Pages of it that are decoded and kept, in bytes: 4 MiB may stand for a gigabyte of zeros. */
+const DECODED_BYTES_MAX = 16 * 1024 * 1024;
 /** Of a larger file, what is read of its beginning: header and the first pages, page 1 among them. */
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES_MIN = 32 * 1024;
@@ -106,21 +108,33 @@ async function openWhole(
 ): Promise<LtxFile> {
   const range = { offset: 0, length: info.sizeBytes };
   const { bytes } = await readObject(replica, info, range, signal);
-  const { header, pages } = decodeLtx(bytes);
+  const { header, lastPgno, checksums, pages } = decodeWhole(bytes);
   const index = indexAtEnd(bytes, indexLength(bytes, info.sizeBytes));
   const offset = bytes.length - FOOTER_BYTES - index.length;
-  const lastPgno = pages.at(-1)?.pgno ?? 0;
   const bounds = { offset, length: index.length, lastPgno };
-  const checksums = new Uint32Array(pages.length);
   const identity = fileIdentity(info);
   let next = 0;
-  readPageIndex(index, (pgno, offset) => {
-    const { data } = pages[next];
-    checksums[next++] = pageChecksum32(pgno, data);
-    cache?.set(identity, offset, data, true);
+  readPageIndex(index, (_pgno, frameOffset) => {
+    if (next < pages.length) cache?.set(identity, frameOffset, pages[next++], true);
   });
   // A copy, so that the whole file is not kept for its index.
   return { info, header, index: index.slice(), bounds, checksums };
+}
+
+/** Verifies a file, and decodes its first pages: all of them, but where they compress uncommonly well. */
+function decodeWhole(bytes: Uint8Array) {
+  const decoder = new LtxDecoder();
+  const checksums: number[] = [];
+  const pages: Uint8Array[] = [];
+  let [lastPgno, pagesBytes] = [0, 0];
+  for (const { pgno, data } of decoder.push(bytes)) {
+    lastPgno = pgno;
+    checksums.push(pageChecksum32(pgno, data));
+    pagesBytes += data.length;
+    if (pagesBytes <= DECODED_BYTES_MAX) pages.push(data);
+  }
+  const { header } = decoder.finish();
+  return { header, lastPgno, checksums: Uint32Array.from(checksums), pages };
 }
 
 async function openByParts(

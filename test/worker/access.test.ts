@@ -107,6 +107,7 @@ describe("the configuration", () => {
       'at "app": a database needs a path',
     ],
     ["a HEAD_TTL_MS that is no number", { HEAD_TTL_MS: "soon" }, "HEAD_TTL_MS is not valid"],
+    ["a BLOCK_CACHE that is neither", { BLOCK_CACHE: "yes" }, "BLOCK_CACHE is not valid"],
     ["no bucket", { BUCKET: undefined }, "the Worker has no bucket"],
     ["half of a bucket elsewhere", { S3_ENDPOINT: "https://s3.test" }, "S3_BUCKET is needed too"],
   ])("with %s is answered by a sentence", async (_name, variables, detail) => {

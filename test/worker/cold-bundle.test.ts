@@ -124,7 +124,6 @@ describe("a copy of a replica", () => {
     // The list and the head; the last bytes of three objects, beside a leaf read in vain; the leaf.
     expect(answer).toMatchObject({ lists: 1, gets: 1 + 3 + 1 + 1, rounds: 3 });
     expect(answer.bytesRead).toBeLessThan(20_000);
-    console.log(JSON.stringify(answer));
     expect(answer.rounds).toBeLessThanOrEqual(4);
     expect(answer.bytesRead).toBeLessThan(40_000);
   });

@@ -1,5 +1,8 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
+import { updateBundle } from "../../shared/replica/edge-bundle/update-bundle.ts";
+import { R2Store } from "../../worker/storage/r2-store.ts";
 import { imageAt } from "../support/ltx-from-images.ts";
 import { call, callWith, countBucket } from "../support/workerd/api.ts";
 import { putLtx, putReplica } from "../support/workerd/replica.ts";
@@ -194,5 +197,20 @@ describe("refusals", () => {
     await expect(response.arrayBuffer()).rejects.toThrow();
     expect(JSON.parse(String(log.mock.calls[0]?.[0]))).toMatchObject({ code: "corrupt-page" });
     log.mockRestore();
+  });
+});
+
+describe("the database file of a replica with an edge bundle", () => {
+  it("is the same, and while the bundle's base goes away", async () => {
+    const replica = { store: new R2Store(env.BUCKET), path: "bundled-file", layout: "s3" } as const;
+    await putReplica(env.BUCKET, replica.path, orders, 1);
+    await updateBundle(replica, storeSink(replica), { hotBytesMax: 0 });
+    await putLtx(env.BUCKET, orders, { path: replica.path, level: 0, minTxid: 2, maxTxid: 2 });
+    const whole = await call("/v1/dbs/bundled-file/snapshots/latest/orders.db");
+    expect(isEqual(await bytesOf(whole), imageAt(orders, 2))).toBe(true);
+    const { objects } = await env.BUCKET.list({ prefix: "bundled-file/eddy/base-" });
+    await env.BUCKET.delete(objects.map(({ key }) => key));
+    const again = await call("/v1/dbs/bundled-file/snapshots/txid:2/orders.db");
+    expect(isEqual(await bytesOf(again), imageAt(orders, 2))).toBe(true);
   });
 });

@@ -13,21 +13,14 @@ import type { Etag } from "../../shared/storage/object-store.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
 import { followHead, type Head } from "./follow-head.ts";
+import { LooksUnderWay } from "./looks-under-way.ts";
 import { openPlanned } from "./open-plan.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
+import { cutPlan, readThrough, snapshotKey, type OpenedSnapshot } from "./opened-snapshot.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
-
-/** A database at one transaction, ready to be read. */
-export interface OpenedSnapshot {
-  readonly snapshot: Snapshot;
-  /** Names its content; see `identifyPlan`. */
-  readonly identity: string;
-  /** When the bucket was asked for the plan, in milliseconds since the epoch. */
-  readonly checkedAtMs: number;
-}
 
 /** A newest state that a request may begin to read. */
 export interface BegunSnapshot {
@@ -52,8 +45,8 @@ interface OpenOptions extends LookOptions {
 
 /**
  * What one isolate knows of the replicas that it has been asked for: newest transactions, opened
- * snapshots and pages. All are values that any request may find or lose; requests never wait for
- * one another, so two that come at once may both do the work.
+ * snapshots and pages. All are values that any request may find or lose; no request waits for a promise
+ * of another's, so two that come at once may both do the work.
  */
 export class Library {
   readonly pages: PageCache;
@@ -64,6 +57,7 @@ export class Library {
   readonly #files: BoundedMap<string, LtxFile>;
   readonly #windows: IndexWindows;
   readonly #locations: LocationCache;
+  readonly #looks = new LooksUnderWay();
   readonly #distrusted = new BoundedMap<string, Etag>({ max: NAMES_MAX });
   readonly #unverified = new BoundedMap<string, true>({ max: NAMES_MAX });
 
@@ -116,25 +110,44 @@ export class Library {
 
   /** The newest transaction, as of at most `maxStaleMs` ago. */
   async head(replica: Replica, { maxStaleMs, signal }: HeadOptions): Promise<Head> {
-    const nowMs = this.#now();
-    const known = this.#heads.get(replica.path);
-    if (known && maxStaleMs > 0 && nowMs - known.checkedAtMs <= maxStaleMs) return known;
-    const look = { nowMs, signal, cache: this.pages, files: this.#files };
-    const followed = known && (await followHead(replica, known, look));
-    return this.#keepHead(
-      replica,
-      known,
-      followed ?? (await (await this.#look(replica, look)).head),
-    );
+    const fresh = this.#freshHead(replica, maxStaleMs);
+    if (fresh) return fresh;
+    // A look that began before this request is none that `maxStaleMs=0` asks for.
+    const mayWait = maxStaleMs > 0 || !this.knownHead(replica);
+    if (mayWait && this.#looks.has(replica.path)) {
+      await this.#looks.wait(replica.path, signal);
+      const found = this.#freshHead(replica, maxStaleMs);
+      if (found) return found;
+    }
+    const done = this.#looks.begin(replica.path);
+    try {
+      const look = { nowMs: this.#now(), signal, cache: this.pages, files: this.#files };
+      const known = this.knownHead(replica);
+      const followed = known && (await followHead(replica, known, look));
+      const found = followed ?? (await (await this.#look(replica, look)).head);
+      return this.#keepHead(replica, known, found);
+    } finally {
+      done();
+    }
   }
 
   /** The newest state, opened; where nothing is known yet and a bundle is there, the bundle's to begin with. */
   async begin(replica: Replica, options: HeadOptions): Promise<BegunSnapshot> {
     const { signal } = options;
+    if (!this.knownHead(replica) && this.#looks.has(replica.path)) {
+      await this.#looks.wait(replica.path, signal);
+    }
     if (this.knownHead(replica)) return { opened: await this.#openHead(replica, options) };
+    const done = this.#looks.begin(replica.path);
     const nowMs = this.#now();
-    const look = await this.#look(replica, { nowMs, signal });
-    const settled = this.#settle(replica, look, signal);
+    let look: ColdLook;
+    try {
+      look = await this.#look(replica, { nowMs, signal });
+    } catch (error) {
+      done();
+      throw error;
+    }
+    const settled = this.#settle(replica, look, signal).finally(done);
     if (!look.bundle) return { opened: await settled };
     settled.catch(() => undefined);
     // Kept only when it has turned out to be what is there.
@@ -210,11 +223,19 @@ export class Library {
     }
   }
 
-  #look(
+  #freshHead(replica: Replica, maxStaleMs: number): Head | undefined {
+    const known = this.knownHead(replica);
+    const isFresh = known && this.#now() - known.checkedAtMs <= maxStaleMs;
+    return isFresh && maxStaleMs > 0 ? known : undefined;
+  }
+
+  async #look(
     replica: Replica,
     { nowMs, signal }: LookOptions & { readonly nowMs: number },
   ): Promise<ColdLook> {
-    return lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
+    const look = await lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
+    this.#takeHotPages(look.bundle);
+    return look;
   }
 
   #bundleOptions({ path }: Replica, signal: AbortSignal | undefined) {
@@ -233,15 +254,17 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const head = this.#keepHead(replica, undefined, await look.head);
-    if (head.bundle && head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
+    if (head.bundle !== look.bundle) this.#takeHotPages(head.bundle);
     return this.open(replica, head.plan, { ...head, signal });
   }
 
   /**
-   * Takes the pages that a bundle carries under what the bucket calls the objects that they lie in: who
-   * has begun with the bundle as it was written has been given them under other names.
+   * Takes the pages that a bundle carries, under what it calls the objects that they lie in: of a copy,
+   * once more under what the bucket calls them. Whoever reads them holds them against their checksums.
    */
-  #takeHotPages({ plan, locator }: BundleHead): void {
+  #takeHotPages(bundle: BundleHead | undefined): void {
+    if (!bundle) return;
+    const { plan, locator } = bundle;
     for (const { page, location } of locator.hotPages()) {
       this.pages.set(fileIdentity(plan.files[location.file]), location.offset, page);
     }
@@ -259,6 +282,7 @@ export class Library {
       loadPlan(replica, target, { signal, stamps: this.#stamps }),
       head ? head.bundle : this.readBundle(replica, { signal }),
     ]);
+    if (!head) this.#takeHotPages(bundle);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
   }
@@ -270,19 +294,4 @@ export class Library {
     if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
     return found;
   }
-}
-
-/** The plan of an earlier TXID where a file of `plan` ends with it: what comes before leads there. */
-function cutPlan(plan: RestorePlan, txid: Txid): RestorePlan | undefined {
-  const end = plan.files.findIndex(({ maxTxid }) => maxTxid === txid);
-  return end < 0 ? undefined : { files: plan.files.slice(0, end + 1), txid, exact: true };
-}
-
-/** A snapshot that another request has opened, for a request with a store of its own. */
-function readThrough(opened: OpenedSnapshot, replica: Replica): OpenedSnapshot {
-  return { ...opened, snapshot: { ...opened.snapshot, replica } };
-}
-
-function snapshotKey(replica: Replica, txid: Txid | ""): string {
-  return `${replica.path}@${txid}`;
 }

@@ -5,7 +5,8 @@ import { parseRef } from "../../shared/replica/ref.ts";
 import type { RestoreTarget } from "../../shared/replica/restore-plan.ts";
 import { waitMsOf, type Freshness } from "../http/parameters.ts";
 import type { Head } from "./follow-head.ts";
-import type { Library, OpenedSnapshot } from "./library.ts";
+import type { Library } from "./library.ts";
+import type { OpenedSnapshot } from "./opened-snapshot.ts";
 
 const POLL_MS_MIN = 50;
 const POLL_MS_MAX = 500;

@@ -49,7 +49,7 @@ export function databasesRoute(): Hono<{ Bindings: Env }> {
 async function answerInfo(context: DatabaseContext, name: string): Promise<Response> {
   const request = context.req.raw;
   const parameters = checkParameters(infoSchema, queryStringParameters(new URL(request.url)));
-  const service = serviceFor(context.env, name);
+  const service = serviceFor(context.env, name, context.executionCtx);
   const { library, replica } = service;
   const version = await open(service, request, undefined, parameters);
   const [inventory, bundle] = await Promise.all([
@@ -83,7 +83,7 @@ async function answerInfo(context: DatabaseContext, name: string): Promise<Respo
 async function answerResolve(context: DatabaseContext, name: string): Promise<Response> {
   const request = context.req.raw;
   const parameters = checkParameters(resolveSchema, queryStringParameters(new URL(request.url)));
-  const service = serviceFor(context.env, name);
+  const service = serviceFor(context.env, name, context.executionCtx);
   const version = await open(service, request, parameters.at, parameters);
   const { restorable } = await takeInventory(service.replica, request.signal);
   const { txid, timestampMs } = version.snapshot;

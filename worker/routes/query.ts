@@ -26,7 +26,7 @@ async function answer(
   ref: string | undefined,
 ): Promise<Response> {
   const request = context.req.raw;
-  const service = serviceFor(context.env, database);
+  const service = serviceFor(context.env, database, context.executionCtx);
   const parameters = await readQueryParameters(request);
   requireJson(parameters.format, request.headers.get("accept"));
   if (ref !== undefined && parameters.at !== undefined) {

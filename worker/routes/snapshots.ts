@@ -43,7 +43,7 @@ interface Place {
 
 async function answer(context: Context<{ Bindings: Env }>, place: Place): Promise<Response> {
   const request = context.req.raw;
-  const service = serviceFor(context.env, place.database);
+  const service = serviceFor(context.env, place.database, context.executionCtx);
   const parameters = checkParameters(schema, queryStringParameters(new URL(request.url)));
   const nowMs = Date.now();
   const version = await openVersion({

@@ -83,6 +83,18 @@ describe("what opening a file costs", () => {
     expect(store.gets).toBe(2);
   });
 
+  test("of a file that holds far more than its size, all pages are verified and 16 MiB are kept", async () => {
+    const zeros = new Uint8Array(4_096);
+    const pages = Object.fromEntries(Array.from({ length: 6_000 }, (_, n) => [n + 1, zeros]));
+    const bytes = ltxFile({ pageSize: 4_096, commit: 6_000, pages });
+    expect(bytes.length).toBeLessThan(500_000);
+    const cache = new PageCache({ bytesMax: 100_000_000 });
+    const info = await stored(bytes);
+    const file = await openLtxFile(replica, info, { cache, wholeBytesMax: 4 * 1024 * 1024 });
+    expect(file.checksums).toHaveLength(6_000);
+    expect(cache.bytes).toBe(4_096 * (4_096 + 200));
+  });
+
   test("64 KiB is the bound of what is read whole", async () => {
     const whole = fileOf(110);
     expect(whole.length).toBeLessThan(65_536);

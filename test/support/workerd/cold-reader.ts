@@ -11,7 +11,7 @@ import { ReadBudget } from "../../../worker/replicas/read-budget.ts";
 import { answerQuery } from "../../../worker/routes/answer-query.ts";
 import { getEngine } from "../../../worker/sqlite/engine.ts";
 import { sqljsBuild } from "../../../worker/sqlite/sqljs/sqljs-instance.ts";
-import { countingStore } from "../counting-store.ts";
+import { countingStore, type CountingStore } from "../counting-store.ts";
 import { replicaIn } from "../replica-fixtures.ts";
 
 /** What a query answered, and what it asked of the bucket. */
@@ -31,6 +31,8 @@ export interface ColdAnswer {
 export interface ColdReader {
   readonly library: Library;
   readonly replica: Replica;
+  /** What was asked of the bucket since the last `query` began. */
+  readonly store: CountingStore;
   query(sql: string, options?: QueryOptions): Promise<ColdAnswer>;
   /** The same, as the route answers it. */
   respond(sql: string, options?: QueryOptions): Promise<Response>;
@@ -39,6 +41,8 @@ export interface ColdReader {
 export interface QueryOptions {
   readonly at?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
+  /** 0 when left out: every query looks at the bucket. */
+  readonly maxStaleMs?: number;
 }
 
 function turn(): Promise<void> {
@@ -79,11 +83,11 @@ export function coldReader(
   const budget = new ReadBudget({ bytesMax: READS_UNDER_WAY_BYTES_MAX, now: nowMs });
   const counted = countingStore(withLatency(store));
   let isNew = true;
-  const respond = async (sql: string, { at, headers }: QueryOptions = {}) => {
+  const respond = async (sql: string, { at, headers, maxStaleMs = 0 }: QueryOptions = {}) => {
     // The engine is the test's own isolate's, and its connections hold pages of other readers.
     if (isNew) (await getEngine(sqljsBuild)).live.pool.closeAll();
     isNew = false;
-    const search = new URLSearchParams({ sql, max_stale_ms: "0" }).toString();
+    const search = new URLSearchParams({ sql, max_stale_ms: String(maxStaleMs) }).toString();
     const url = `https://eddy.test/v1/dbs/db/query?${search}`;
     const request = new Request(url, { headers: { ...headers } });
     const meter = new MeteredStore(limitRequests(counted, 6), budget);
@@ -96,6 +100,7 @@ export function coldReader(
   return {
     library,
     replica: replicaIn(store, path),
+    store: counted,
     respond,
     query: async (sql, options) => {
       counted.reset();

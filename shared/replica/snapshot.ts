@@ -86,10 +86,22 @@ export async function openSnapshot(
  *   and pages of both must not meet in one answer.
  */
 export async function reopenSnapshot(
-  { replica, files, txid, timestampMs, pageSize, commit }: Snapshot,
+  snapshot: Snapshot,
   options: OpenPlanOptions & LoadPlanOptions = {},
 ): Promise<Snapshot> {
-  const opened = await openSnapshot(replica, { kind: "txid", txid }, options);
+  const { replica, txid } = snapshot;
+  return asSameHistory(snapshot, await openSnapshot(replica, { kind: "txid", txid }, options));
+}
+
+/**
+ * What a snapshot's TXID was opened as once more.
+ *
+ * @throws {ReplicaError} `OBJECT_MISSING` when that is another history.
+ */
+export function asSameHistory(
+  { files, txid, timestampMs, pageSize, commit }: Snapshot,
+  opened: Snapshot,
+): Snapshot {
   const known = new Set(files.map(fileIdentity));
   const isSameHistory =
     opened.timestampMs === timestampMs ||

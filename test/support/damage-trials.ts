@@ -80,7 +80,11 @@ export async function runTrials(
     const strike = () => store.strike();
     if (moment === "before it is opened") strike();
     const onOpened = moment === "before it is read" ? strike : undefined;
-    const outcome = await outcomeOf(coldLibrary(), replicaIn(store), truth, { at, pgnos, onOpened });
+    const outcome = await outcomeOf(coldLibrary(), replicaIn(store), truth, {
+      at,
+      pgnos,
+      onOpened,
+    });
     outcomes.add(outcome, trial);
   });
   return outcomes;

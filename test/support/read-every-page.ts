@@ -5,7 +5,11 @@ import { PageReader, type PageReaderOptions } from "../../shared/replica/page-re
 import { LIBRARY_LIMITS } from "../../worker/limits.ts";
 import { Library } from "../../worker/replicas/library.ts";
 import { sameBytes } from "./ltx-fixtures.ts";
-import { beginVersion, type BegunVersion, type Version } from "../../worker/replicas/open-version.ts";
+import {
+  beginVersion,
+  type BegunVersion,
+  type Version,
+} from "../../worker/replicas/open-version.ts";
 
 const ATTEMPTS_MAX = 3;
 const NOW_MS = 1_000_000;
@@ -117,7 +121,7 @@ async function readPages(
 ): Promise<Reading> {
   const { pageSize, commit } = version.snapshot;
   const newReader = () =>
-    new PageReader(version.snapshot, { cache: library.pages, ...reopening(version) });
+    new PageReader(version.snapshot, { cache: library.pages, ...reopening(library, version) });
   const isWhole = pageSize * commit === truth.length;
   const isRight = async (reader: PageReader, pgno: number) => {
     if (!reader.resident(pgno)) await reader.load(pgno);
@@ -137,8 +141,9 @@ async function readPages(
 }
 
 /** As `run` has it for the newest version. */
-function reopening({ kind }: Version): Pick<PageReaderOptions, "reopen"> {
-  if (kind !== "latest") return {};
+function reopening(library: Library, { kind }: Version): Pick<PageReaderOptions, "reopen"> {
+  if (kind !== "latest") {
+    return { reopen: (gone, { signal }) => library.reopen(gone.replica, gone, { signal }) };
+  }
   return { reopen: () => Promise.reject(new ReplicaError("OBJECT_MISSING", "ask again")) };
 }
-

@@ -23,30 +23,68 @@ const HISTORY = [
   ),
   "UPDATE facts SET note = hex(randomblob(28)) WHERE id BETWEEN 100 AND 800",
 ];
-function random(seed: number) { let s = seed; return (max: number) => { s = (Math.imul(s, 1664525) + 1013904223) >>> 0; return Math.floor(s / 2 ** 32 * max); }; }
-test.each([512, 4096, 65536])("x %d", async (pageSize) => {
-  vi.spyOn(console, "warn").mockImplementation(() => {});
-  const images = makeDatabaseImages({ pageSize, transactions: HISTORY });
-  const memory = new MemoryStore();
-  const replica = replicaIn(memory);
-  await putSpans(replica, images, [[9, 1, 1], [2, 2, 3], [1, 4, 5], [0, 5, 5], [0, 6, 6]]);
-  const r = await updateBundle(replica, storeSink(replica), { hotBytesMax: 3_000 });
-  await putSpans(replica, images, [[0, 7, 7], [0, 8, 8]]);
-  const bundled = await takeObjects(memory, "db");
-  const bare = new Map([...bundled].filter(([k]) => !k.startsWith("db/eddy")));
-  console.log(pageSize, imageAt(images, 8).length, [...bundled].map(([k, o]) => `${k} ${o.bytes.length}`).join("\n"), r.content.delta.length, r.content.hot.length);
-  const rand = random(pageSize);
-  for (const [name, objects] of [["bundled", bundled], ["copy", copyObjects(bundled)], ["bare", bare]] as const)
-  for (const at of [undefined, "txid:8", "txid:7", "txid:6"])
-  for (const naming of ["by another ETag", "as before"] as const) for (const moment of ["before it is opened", "before it is read"] as const) {
-    const keys = [...objects.keys()];
-    const trials: Trial[] = Array.from({ length: Number(process.env.N ?? 20) }, () => {
-      const key = keys[rand(keys.length)]!;
-      return flipAt(key, rand(objects.get(key)!.bytes.length * 8));
-    });
-    const truth = imageAt(images, at ? Number(at.slice(5)) : 8);
-    const t = performance.now();
-    const o = await runTrials(objects, trials, { truth, moment, naming, at });
-    console.log(name, at, naming, moment, Math.round(performance.now() - t), o.names.map((n) => `${n}: ${o.count(n)}`).join(", "), JSON.stringify(o.beside(["right", "right verified", "CORRUPT_PAGE"])));
-  }
-}, 300_000);
+function random(seed: number) {
+  let s = seed;
+  return (max: number) => {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    return Math.floor((s / 2 ** 32) * max);
+  };
+}
+test.each([512, 4096, 65536])(
+  "x %d",
+  async (pageSize) => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    const images = makeDatabaseImages({ pageSize, transactions: HISTORY });
+    const memory = new MemoryStore();
+    const replica = replicaIn(memory);
+    await putSpans(replica, images, [
+      [9, 1, 1],
+      [2, 2, 3],
+      [1, 4, 5],
+      [0, 5, 5],
+      [0, 6, 6],
+    ]);
+    const r = await updateBundle(replica, storeSink(replica), { hotBytesMax: 3_000 });
+    await putSpans(replica, images, [
+      [0, 7, 7],
+      [0, 8, 8],
+    ]);
+    const bundled = await takeObjects(memory, "db");
+    const bare = new Map([...bundled].filter(([k]) => !k.startsWith("db/eddy")));
+    console.log(
+      pageSize,
+      imageAt(images, 8).length,
+      [...bundled].map(([k, o]) => `${k} ${o.bytes.length}`).join("\n"),
+      r.content.delta.length,
+      r.content.hot.length,
+    );
+    const rand = random(pageSize);
+    for (const [name, objects] of [
+      ["bundled", bundled],
+      ["copy", copyObjects(bundled)],
+      ["bare", bare],
+    ] as const)
+      for (const at of [undefined, "txid:8", "txid:7", "txid:6"])
+        for (const naming of ["by another ETag", "as before"] as const)
+          for (const moment of ["before it is opened", "before it is read"] as const) {
+            const keys = [...objects.keys()];
+            const trials: Trial[] = Array.from({ length: Number(process.env.N ?? 20) }, () => {
+              const key = keys[rand(keys.length)]!;
+              return flipAt(key, rand(objects.get(key)!.bytes.length * 8));
+            });
+            const truth = imageAt(images, at ? Number(at.slice(5)) : 8);
+            const t = performance.now();
+            const o = await runTrials(objects, trials, { truth, moment, naming, at });
+            console.log(
+              name,
+              at,
+              naming,
+              moment,
+              Math.round(performance.now() - t),
+              o.names.map((n) => `${n}: ${o.count(n)}`).join(", "),
+              JSON.stringify(o.beside(["right", "right verified", "CORRUPT_PAGE"])),
+            );
+          }
+  },
+  300_000,
+);

@@ -21,28 +21,54 @@ test("x", async () => {
   const replica = replicaIn(memory);
   const images = makeDatabaseImages({ pageSize: 512, transactions: TINY });
   const truth = imageAt(images, 3);
-  await putSpans(replica, images, [[9, 1, 1], [1, 2, 2], [0, 2, 2]]);
+  await putSpans(replica, images, [
+    [9, 1, 1],
+    [1, 2, 2],
+    [0, 2, 2],
+  ]);
   const r = await updateBundle(replica, storeSink(replica), { hotBytesMax: 200 });
   await putSpans(replica, images, [[0, 3, 3]]);
   vi.spyOn(console, "warn").mockImplementation(() => {});
-  for (const naming of ["by another ETag", "as before"] as const) for (const isCopy of [false, true]) for (const later of [false, true]) {
-    const taken = await takeObjects(memory, "db");
-    const objects = isCopy ? copyObjects(taken) : taken;
-    const sizes = [...objects].map(([k, {bytes}]) => `${k} ${bytes.length}`);
-    if (naming === "by another ETag" && !isCopy && !later) console.log(truth.length, r.content.hot.length, r.content.roots.length, r.content.delta.length, sizes.join("\n"), [...objects.values()].reduce((n, o) => n + o.bytes.length, 0));
-    const counts: Record<string, number> = {};
-    const t = performance.now();
-    const c = process.cpuUsage();
-    for (const [key, { bytes }] of objects) {
-      const bits = Array.from({length: Math.floor(bytes.length * 8 / 7)}, (_, n) => n * 7);
-      await inParallel(bits, 32, async (bit) => {
-        const store = new DamagedStore(objects, { key, damage: flipBit(bit), naming });
-        if (!later) store.strike();
-        const o = await outcomeOf(coldLibrary(), replicaIn(store), truth, later ? { onOpened: () => store.strike() } : {});
-        const k = `${key.slice(3, 11)} ${o}`;
-        counts[k] = (counts[k] ?? 0) + 1;
-      });
-    }
-    console.log(naming, isCopy, later, performance.now() - t, process.cpuUsage(c).user / 1000, JSON.stringify(counts, null, 1));
-  }
+  for (const naming of ["by another ETag", "as before"] as const)
+    for (const isCopy of [false, true])
+      for (const later of [false, true]) {
+        const taken = await takeObjects(memory, "db");
+        const objects = isCopy ? copyObjects(taken) : taken;
+        const sizes = [...objects].map(([k, { bytes }]) => `${k} ${bytes.length}`);
+        if (naming === "by another ETag" && !isCopy && !later)
+          console.log(
+            truth.length,
+            r.content.hot.length,
+            r.content.roots.length,
+            r.content.delta.length,
+            sizes.join("\n"),
+            [...objects.values()].reduce((n, o) => n + o.bytes.length, 0),
+          );
+        const counts: Record<string, number> = {};
+        const t = performance.now();
+        const c = process.cpuUsage();
+        for (const [key, { bytes }] of objects) {
+          const bits = Array.from({ length: Math.floor((bytes.length * 8) / 7) }, (_, n) => n * 7);
+          await inParallel(bits, 32, async (bit) => {
+            const store = new DamagedStore(objects, { key, damage: flipBit(bit), naming });
+            if (!later) store.strike();
+            const o = await outcomeOf(
+              coldLibrary(),
+              replicaIn(store),
+              truth,
+              later ? { onOpened: () => store.strike() } : {},
+            );
+            const k = `${key.slice(3, 11)} ${o}`;
+            counts[k] = (counts[k] ?? 0) + 1;
+          });
+        }
+        console.log(
+          naming,
+          isCopy,
+          later,
+          performance.now() - t,
+          process.cpuUsage(c).user / 1000,
+          JSON.stringify(counts, null, 1),
+        );
+      }
 }, 100_000);

@@ -31,6 +31,12 @@ export interface Snapshot {
   readonly plan: RestorePlan;
   /** What the locations of its pages count in: the plan's files, or more where an edge bundle knows them. */
   readonly files: readonly LtxFileInfo[];
+  /**
+   * So many of the first files may hold versions of pages that are not the newest: nobody has verified the
+   * page index of the file behind them, or its header, which says how large the database is. 0 when
+   * everything was verified.
+   */
+  readonly doubtfulFiles: number;
   readonly txid: Txid;
   /** Stamp of the newest file's header, in milliseconds since the Unix epoch. */
   readonly timestampMs: number;
@@ -134,7 +140,8 @@ export async function openPlan(
   const { pageSize, commit, timestampMs } = newest.header;
   const pages = locateFiles(opened, { commit, windows });
   const { files, txid } = plan;
-  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+  const doubtfulFiles = countDoubtful(opened);
+  return { replica, plan, files, doubtfulFiles, txid, timestampMs, pageSize, commit, pages };
 }
 
 /**
@@ -164,7 +171,14 @@ export async function extendSnapshot(
   const pages = locateFiles(opened, { commit, windows, firstFile, older: base.pages });
   const txid = last.maxTxid;
   const plan = { ...base.plan, files: [...base.plan.files, ...newer], txid };
-  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+  const doubtful = countDoubtful(opened);
+  const doubtfulFiles = doubtful > 0 ? firstFile + doubtful : base.doubtfulFiles;
+  return { replica, plan, files, doubtfulFiles, txid, timestampMs, pageSize, commit, pages };
+}
+
+/** The files up to the newest that was not read whole. */
+function countDoubtful(opened: readonly LtxFile[]): number {
+  return opened.findLastIndex(({ checksums }) => !checksums) + 1;
 }
 
 function openFiles(

@@ -1,4 +1,5 @@
 /** Trials of damage: what readers of a damaged replica come to, counted. */
+import { expect } from "vitest";
 import { inParallel } from "../../shared/replica/in-parallel.ts";
 import {
   DamagedStore,
@@ -88,4 +89,59 @@ export async function runTrials(
     outcomes.add(outcome, trial);
   });
   return outcomes;
+}
+
+/** What may become of a reader; that `right` answers are verified is not asked for. */
+export const SAFE = ["right", "right verified", "CORRUPT_PAGE"];
+/** Without a bundle, and with files too large to be read whole. */
+export const HONEST = [...SAFE, "wrong"];
+
+/** Numbers below a bound, the same ones each time. */
+export type Chance = (bound: number) => number;
+
+export function chanceOf(seed: number): Chance {
+  let state = seed;
+  return (bound) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * bound);
+  };
+}
+
+export function flips(objects: WholeObjects, count: number, chance: Chance): Trial[] {
+  const all = [...objects];
+  return Array.from({ length: count }, () => {
+    const [key, { bytes }] = all[chance(all.length)];
+    return flipAt(key, chance(8 * bytes.length));
+  });
+}
+
+export function withoutBundle(objects: WholeObjects): WholeObjects {
+  return new Map([...objects].filter(([key]) => !key.startsWith("db/eddy/")));
+}
+
+export const MODES = [
+  ["before it is opened", "by another ETag"],
+  ["before it is opened", "as before"],
+  ["before it is read", "by another ETag"],
+  ["before it is read", "as before"],
+] as const;
+
+/** Trials in all four modes, each on its share. */
+export async function inAllModes(
+  objects: WholeObjects,
+  trials: readonly Trial[],
+  { allowed, ...options }: Pick<TrialOptions, "truth" | "at"> & { readonly allowed: string[] },
+): Promise<readonly Outcomes[]> {
+  const all: Outcomes[] = [];
+  for (const [mode, [moment, naming]] of MODES.entries()) {
+    const share = trials.filter((_, index) => index % MODES.length === mode);
+    const outcomes = await runTrials(objects, share, { moment, naming, ...options });
+    expect(outcomes.beside(allowed), `${moment}, ${naming}, ${options.at}`).toEqual({});
+    all.push(outcomes);
+  }
+  return all;
+}
+
+export function totalOf(outcomes: readonly Outcomes[], name: string): number {
+  return outcomes.reduce((total, each) => total + each.count(name), 0);
 }

@@ -155,6 +155,7 @@ test("the lock page is zeros, and no page is looked for in its place", async () 
     replica: replicaIn(store),
     plan: { files, txid: txid(1), exact: true },
     files,
+    doubtfulFiles: 0,
     txid: txid(1),
     timestampMs: 0,
     pageSize: PAGE_SIZE,

@@ -158,9 +158,9 @@ function key0(txid: number): string {
 
 describe("a file too large to be read whole", { timeout: 200_000 }, () => {
   test("leaves no older page verified that it may have replaced", async () => {
-    // The first file is read whole and verified, the second is not: 60 KB and 90 KB.
+    // The first file is read whole and verified, the second is not: 60 and 80 KB.
     const { truth, objects } = await store(
-      [noise("t", 100), `${change("t", "id % 2")}; ${noise("u", 60)}`],
+      [noise("t", 100), `${change("t", "id % 2")}; ${noise("u", 100)}`],
       {
         bundled: [
           [0, 1, 1],

@@ -31,6 +31,7 @@ export interface TrialOptions {
   readonly naming: DamageNaming;
   readonly at?: string | undefined;
   readonly pgnos?: readonly number[] | undefined;
+  readonly isDownload?: boolean | undefined;
 }
 
 /** How often which outcome was met, and the first trials that met it. */
@@ -72,7 +73,7 @@ export function flipAt(key: string, bit: number): Trial {
 export async function runTrials(
   objects: WholeObjects,
   trials: readonly Trial[],
-  { truth, moment, naming, at, pgnos }: TrialOptions,
+  { truth, moment, naming, ...options }: TrialOptions,
 ): Promise<Outcomes> {
   const outcomes = new Outcomes();
   await inParallel(trials, TRIALS_AT_A_TIME, async (trial) => {
@@ -82,8 +83,7 @@ export async function runTrials(
     if (moment === "before it is opened") strike();
     const onOpened = moment === "before it is read" ? strike : undefined;
     const outcome = await outcomeOf(coldLibrary(), replicaIn(store), truth, {
-      at,
-      pgnos,
+      ...options,
       onOpened,
     });
     outcomes.add(outcome, trial);
@@ -130,7 +130,7 @@ export const MODES = [
 export async function inAllModes(
   objects: WholeObjects,
   trials: readonly Trial[],
-  { allowed, ...options }: Pick<TrialOptions, "truth" | "at"> & { readonly allowed: string[] },
+  { allowed, ...options }: Omit<TrialOptions, "moment" | "naming"> & { readonly allowed: string[] },
 ): Promise<readonly Outcomes[]> {
   const all: Outcomes[] = [];
   for (const [mode, [moment, naming]] of MODES.entries()) {

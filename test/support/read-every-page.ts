@@ -1,10 +1,12 @@
 /** All pages of a database, read as the routes read them for a query, and held against the truth. */
 import { isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { streamDatabase } from "../../shared/replica/page-stream.ts";
+import type { reopenSnapshot } from "../../shared/replica/snapshot.ts";
 import { PageReader, type PageReaderOptions } from "../../shared/replica/page-reader.ts";
 import { LIBRARY_LIMITS } from "../../worker/limits.ts";
 import { Library } from "../../worker/replicas/library.ts";
-import { sameBytes } from "./ltx-fixtures.ts";
+import { concatBytes, sameBytes } from "./ltx-fixtures.ts";
 import {
   beginVersion,
   type BegunVersion,
@@ -19,6 +21,8 @@ export interface ReadOptions {
   readonly at?: string | undefined;
   /** Pages to read, in this order; all of them when left out. */
   readonly pgnos?: readonly number[] | undefined;
+  /** All of it as the route for snapshots sends it, which says nothing of what is verified. */
+  readonly isDownload?: boolean | undefined;
   /** Called once, when the version has been settled and no page of it has been read. */
   readonly onOpened?: (() => void) | undefined;
 }
@@ -117,8 +121,14 @@ async function readPages(
   library: Library,
   version: Version,
   truth: Uint8Array,
-  { pgnos }: ReadOptions,
+  { pgnos, isDownload }: ReadOptions,
 ): Promise<Reading> {
+  if (isDownload) {
+    const reopen: typeof reopenSnapshot = (gone, look = {}) =>
+      library.reopen(gone.replica, gone, look);
+    const chunks = await Array.fromAsync(streamDatabase(version.snapshot, { reopen }));
+    return { isRight: sameBytes(concatBytes(chunks), truth), verified: false };
+  }
   const { pageSize, commit } = version.snapshot;
   const newReader = () =>
     new PageReader(version.snapshot, { cache: library.pages, ...reopening(library, version) });

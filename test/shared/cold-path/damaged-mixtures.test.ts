@@ -6,6 +6,7 @@ import {
   formatHeadKey,
 } from "../../../shared/replica/edge-bundle/bundle-keys.ts";
 import { updateBundle } from "../../../shared/replica/edge-bundle/update-bundle.ts";
+import { encodeLtx } from "../../../shared/ltx/encoder.ts";
 import { toTxid } from "../../../shared/ltx/txid.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import {
@@ -18,6 +19,8 @@ import {
   type Trial,
 } from "../../support/damage-trials.ts";
 import { copyObjects, takeObjects, type WholeObjects } from "../../support/damaged-store.ts";
+import { concatBytes, ltxHeader } from "../../support/ltx-fixtures.ts";
+import type { Etag } from "../../../shared/storage/object-store.ts";
 import { makeDatabaseImages } from "../../support/database-images.ts";
 import { imageAt, type Images } from "../../support/ltx-from-images.ts";
 import { putSpans, type FileSpan } from "../../support/ltx-spans.ts";
@@ -60,6 +63,10 @@ async function store(
   await putSpans(replica, images, newer);
   const truth = imageAt(images, transactions.length);
   return { images, truth, objects: await takeObjects(memory, "db") };
+}
+
+function baseOf(objects: WholeObjects): string {
+  return [...objects.keys()].find((key) => key.startsWith(BASE_PREFIX)) ?? "";
 }
 
 /** One object's bytes under the key of another. */
@@ -112,8 +119,6 @@ describe("objects that hold what others should", { timeout: 120_000 }, () => {
     const older = await store(HISTORY.slice(0, 3), { bundled: BUNDLED.slice(0, 3) });
     // The same statements, and other random bytes.
     const other = await store(HISTORY, { bundled: BUNDLED, newer: NEWER });
-    const baseOf = (from: WholeObjects) =>
-      [...from.keys()].find((key) => key.startsWith(BASE_PREFIX)) ?? "";
     const trials = [
       swap(HEAD_KEY, "an older head", older.objects.get(HEAD_KEY)?.bytes),
       swap(HEAD_KEY, "another history's head", other.objects.get(HEAD_KEY)?.bytes),
@@ -200,5 +205,50 @@ describe("a file too large to be read whole", { timeout: 200_000 }, () => {
     ];
     const outcomes = await inAllModes(objects, trials, { truth, pgnos, allowed: HONEST });
     expect(totalOf(outcomes, "CORRUPT_PAGE")).toBeGreaterThan(0);
+  });
+});
+
+describe("a page index too long to be read whole", { timeout: 200_000 }, () => {
+  /** Pages that are nearly empty, so that the file is short and its index is not. */
+  const PAGES = 85_000;
+  const PAGE_BYTES = 512;
+
+  function longFile(): { readonly truth: Uint8Array; readonly bytes: Uint8Array } {
+    const truth = new Uint8Array(PAGES * PAGE_BYTES);
+    const view = new DataView(truth.buffer);
+    const pages = Array.from({ length: PAGES }, (_, index) => {
+      view.setUint32(index * PAGE_BYTES, index * 2_654_435_761);
+      const data = truth.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES);
+      return { pgno: index + 1, data };
+    });
+    const header = ltxHeader({ minTxid: 1, commit: PAGES, pageSize: PAGE_BYTES });
+    return { truth, bytes: concatBytes([...encodeLtx(header, pages)]) };
+  }
+
+  test("is refused, or leads to right pages, or to pages that are not called verified", async () => {
+    const { truth, bytes } = longFile();
+    const key = "db/0009/0000000000000001-0000000000000001.ltx";
+    const object = { bytes, etag: "long" as Etag, metadata: {} };
+    const objects: WholeObjects = new Map([[key, object]]);
+    const indexBytes = Number(new DataView(bytes.buffer).getBigUint64(bytes.length - 24));
+    expect(indexBytes).toBeGreaterThan(512 * 1024);
+    const chance = chanceOf(9);
+    const pgnos = Array.from({ length: 24 }, () => 1 + chance(PAGES));
+    // Around the entries of those pages, which ascend as evenly as the pages do.
+    const start = bytes.length - 24 - indexBytes;
+    const near = pgnos.flatMap((pgno) =>
+      Array.from({ length: 16 }, () => {
+        const byte = start + Math.floor((pgno / PAGES) * indexBytes) + chance(3_000) - 1_500;
+        return flipAt(key, 8 * Math.min(Math.max(byte, start), bytes.length - 1) + chance(8));
+      }),
+    );
+    const trials = [
+      ...near,
+      ...endFlips(objects, key, { bytes: 2_000, count: 200 }),
+      ...headerFlips(key),
+    ];
+    const outcomes = await inAllModes(objects, trials, { truth, pgnos, allowed: HONEST });
+    expect(totalOf(outcomes, "CORRUPT_PAGE")).toBeGreaterThan(20);
+    expect(totalOf(outcomes, "right")).toBeGreaterThan(100);
   });
 });

@@ -110,6 +110,14 @@ describe.each([512, 4_096, 65_536])(
       expect(totalOf(outcomes, "CORRUPT_PAGE")).toBeGreaterThan(20);
     });
 
+    test("is sent right or broken off as a file, whichever bit is turned over", async () => {
+      const objects = await storeHistory(images, { bundled: UP_TO_BUNDLE, newer: NEWER });
+      const truth = imageAt(images, 8);
+      const options = { truth, at: "txid:8", isDownload: true, allowed: SAFE };
+      const outcomes = await inAllModes(objects, flips(objects, share * 240, chance), options);
+      expect(totalOf(outcomes, "CORRUPT_PAGE")).toBeGreaterThan(share * 40);
+    });
+
     test("without a bundle is never called verified where a page is wrong", async () => {
       const objects = withoutBundle(
         await storeHistory(images, { bundled: UP_TO_BUNDLE, newer: NEWER }),

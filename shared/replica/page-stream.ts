@@ -6,7 +6,7 @@ import { limitRequests } from "./limit-requests.ts";
 import { locatePages } from "./locate-pages.ts";
 import { planPageRanges } from "./page-ranges.ts";
 import { readPages } from "./read-pages.ts";
-import { reopenSnapshot, type Snapshot } from "./snapshot.ts";
+import { reopenSnapshot, type OpenPlanOptions, type Snapshot } from "./snapshot.ts";
 
 /** One piece of the stream, in bytes of pages; a few are in memory at a time. */
 const PIECE_BYTES = 1024 * 1024;
@@ -14,11 +14,13 @@ const PIECE_BYTES = 1024 * 1024;
 const PIECES_AHEAD = 2;
 const GAP_BYTES_MAX = 16 * 1024;
 
+type Reopen = (snapshot: Snapshot, options: OpenPlanOptions) => Promise<Snapshot>;
+
 export interface StreamDatabaseOptions {
   /** Part of the database file; the whole of it when left out. In bytes, within the file. */
   readonly range?: { readonly offset: number; readonly length: number } | undefined;
   /** As `PageReaderOptions` has it. */
-  readonly reopen?: typeof reopenSnapshot;
+  readonly reopen?: Reopen;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,12 +72,12 @@ export async function* streamDatabase(
 /** Reads runs of pages; plans again at the same TXID, once, when an object has gone. */
 class PieceSource {
   readonly #snapshot: Snapshot;
-  readonly #reopen: typeof reopenSnapshot;
+  readonly #reopen: Reopen;
   readonly #signal: AbortSignal;
   /** Shared by the pieces of this one stream that find an object gone. */
   #reopened: Promise<Snapshot> | undefined;
 
-  constructor(snapshot: Snapshot, reopen: typeof reopenSnapshot, signal: AbortSignal) {
+  constructor(snapshot: Snapshot, reopen: Reopen, signal: AbortSignal) {
     const { replica } = snapshot;
     this.#reopen = reopen;
     const store = limitRequests(replica.store, STORE_REQUESTS_MAX);

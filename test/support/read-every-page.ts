@@ -2,7 +2,6 @@
 import { isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { streamDatabase } from "../../shared/replica/page-stream.ts";
-import type { reopenSnapshot } from "../../shared/replica/snapshot.ts";
 import { PageReader, type PageReaderOptions } from "../../shared/replica/page-reader.ts";
 import { LIBRARY_LIMITS } from "../../worker/limits.ts";
 import { Library } from "../../worker/replicas/library.ts";
@@ -124,9 +123,10 @@ async function readPages(
   { pgnos, isDownload }: ReadOptions,
 ): Promise<Reading> {
   if (isDownload) {
-    const reopen: typeof reopenSnapshot = (gone, look = {}) =>
-      library.reopen(gone.replica, gone, look);
-    const chunks = await Array.fromAsync(streamDatabase(version.snapshot, { reopen }));
+    const file = streamDatabase(version.snapshot, {
+      reopen: (gone, look) => library.reopen(gone.replica, gone, look),
+    });
+    const chunks = await Array.fromAsync(file);
     return { isRight: sameBytes(concatBytes(chunks), truth), verified: false };
   }
   const { pageSize, commit } = version.snapshot;

@@ -119,7 +119,7 @@ function fileResponse(
   const { signal } = context.req.raw;
   const chunks = streamDatabase(snapshot, {
     range: { offset, length },
-    reopen: (gone, look = {}) => library.reopen(gone.replica, gone, look),
+    reopen: (gone, look) => library.reopen(gone.replica, gone, look),
     signal,
   });
   const { readable, writable } = new FixedLengthStream(length);

@@ -41,7 +41,7 @@ export async function decodeFiles(
   options: DecodeFilesOptions,
 ): Promise<void> {
   const { parallelism = PARALLELISM_DEFAULT, signal, onBytes, onPage, onFile, onFailure } = options;
-  let decoder = new LtxDecoder();
+  let decoder = new LtxDecoder({ reusesPages: true });
   let failed: LtxFileInfo | undefined;
   for await (const { file, isLast, bytes } of readPieces(store, files, { parallelism, signal })) {
     throwIfAborted(signal);
@@ -61,7 +61,7 @@ export async function decodeFiles(
       failed = file;
       onFailure(file, named);
     } finally {
-      if (isLast) decoder = new LtxDecoder();
+      if (isLast) decoder = new LtxDecoder({ reusesPages: true });
     }
   }
 }

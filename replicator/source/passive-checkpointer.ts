@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { ReplicaError } from "../../shared/errors.ts";
-import { moduleBeside } from "../module-beside.ts";
+import { startThread } from "../start-thread.ts";
 
 export interface CheckpointResult {
   /** Frames in the log. */
@@ -63,10 +63,9 @@ export class PassiveCheckpointer {
   }
 
   async #ask(): Promise<Reply> {
-    this.#thread ??= new Worker(moduleBeside("./checkpoint-thread", import.meta.url), {
-      workerData: { path: this.#path, closed: this.#closed },
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
-    });
+    const data = { path: this.#path, closed: this.#closed };
+    const options = { data, oldMbMax: 32 };
+    this.#thread ??= startThread("./checkpoint-thread", import.meta.url, options);
     this.#thread.postMessage("checkpoint");
     try {
       // An error of the thread itself rejects.

@@ -16,6 +16,8 @@ export interface TemporaryFileOptions {
   /** Becomes the file's time stamp. */
   readonly modifiedAtMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told where it is, before anything is written. */
+  readonly onOpened?: ((path: string) => void) | undefined;
 }
 
 /** A finished file that has no name of its own yet. */
@@ -34,11 +36,12 @@ export interface TemporaryFile {
 export async function writeTemporaryFile(
   path: string,
   body: PutBody,
-  { modifiedAtMs, signal }: TemporaryFileOptions = {},
+  { modifiedAtMs, signal, onOpened }: TemporaryFileOptions = {},
 ): Promise<TemporaryFile> {
   const temporary = nameTemporary(path);
   const handle = await open(temporary, "wx", 0o666);
   try {
+    onOpened?.(temporary);
     for await (const chunk of body instanceof Uint8Array ? [body] : body) {
       throwIfAborted(signal);
       await handle.writeFile(chunk);
@@ -51,6 +54,20 @@ export async function writeTemporaryFile(
     await handle.close();
     await removeFile(temporary);
     throw error;
+  }
+}
+
+/** Writes `body` to a file that has its name, in place of what had it, when it is whole and on disk. */
+export async function writeFile(
+  path: string,
+  body: PutBody,
+  options?: TemporaryFileOptions,
+): Promise<void> {
+  const temporary = await writeTemporaryFile(path, body, options);
+  try {
+    await publishFile(temporary, path);
+  } finally {
+    await temporary.handle.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * What the S3 store needs of `fetch`, on Node's HTTP client: `fetch` copies each body before it
- * sends it, and a part of an upload has 16 MiB.
+ * sends it, and a part of an upload has 8 MiB.
  */
 import http from "node:http";
 import https from "node:https";

@@ -188,7 +188,7 @@ export class PageMemory {
   }
 
   async #readStaged(txid: Txid): Promise<{ summary: LtxSummary; changes: PageChanges }> {
-    const decoder = new LtxDecoder();
+    const decoder = new LtxDecoder({ reusesPages: true });
     const changes = new PageChanges(0);
     for await (const chunk of createReadStream(this.#staging.pathOf(txid))) {
       for (const { pgno, data } of decoder.push(chunk as Uint8Array)) {

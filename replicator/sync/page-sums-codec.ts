@@ -8,8 +8,8 @@ import { PageChanges, PageSums, SUMS_KEY_BYTES, type SumsPoint } from "./page-su
  * Integers are big-endian but for the sums at the front, which are as this machine has them in memory.
  */
 
-/** "EDDYSUM1" */
-const MAGIC = 0x4544_4459_5355_4d31n;
+/** "EDDYSUM2". Sums of another kind, as "EDDYSUM1" has them, count as none: they are made anew. */
+const MAGIC = 0x4544_4459_5355_4d32n;
 const POINT_BYTES = 28;
 const HEAD_BYTES = 8 + 4 + POINT_BYTES + SUMS_KEY_BYTES;
 const RECORD_HEAD_BYTES = POINT_BYTES + 4;

@@ -15,6 +15,8 @@ export interface ProgressEvent {
   readonly phase: "reading" | "uploading";
   readonly done_bytes: number;
   readonly total_bytes: number;
+  /** Since it was begun. */
+  readonly elapsed_ms: number;
 }
 
 type OnProgress = (event: ProgressEvent) => void;
@@ -23,7 +25,8 @@ type OnProgress = (event: ProgressEvent) => void;
 class Counter {
   readonly #work: Pick<ProgressEvent, "of" | "phase" | "total_bytes">;
   readonly #onProgress: OnProgress;
-  #toldMs = performance.now();
+  readonly #startedMs = performance.now();
+  #toldMs = this.#startedMs;
   #doneBytes = 0;
   #isTold = false;
 
@@ -47,7 +50,9 @@ class Counter {
 
   #tell(): void {
     this.#isTold = true;
-    this.#onProgress({ event: "progress", ...this.#work, done_bytes: this.#doneBytes });
+    const elapsed_ms = Math.round(performance.now() - this.#startedMs);
+    const done = { done_bytes: this.#doneBytes, elapsed_ms };
+    this.#onProgress({ event: "progress", ...this.#work, ...done });
   }
 }
 

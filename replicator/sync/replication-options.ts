@@ -17,6 +17,8 @@ export interface ReplicationOptions extends MaintenanceOptions {
   readonly lease?: boolean | undefined;
   /** An edge bundle is kept up to date beside the LTX files, for the Worker; not by default. */
   readonly edgeBundle?: boolean | undefined;
+  /** A file's upload may begin when so many bytes of it are staged; from what takes more than one PUT on when left out. */
+  readonly earlyBytesMin?: number | undefined;
 }
 
 /** Where a replication stands. */

@@ -5,6 +5,7 @@ import type { Txid } from "../../shared/ltx/txid.ts";
 import { TIMESTAMP_METADATA } from "../../shared/replica/list-ltx-files.ts";
 import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import { codeOf } from "../storage/durable-file.ts";
+import type { EarlyUpload } from "./early-upload.ts";
 import type { Lease } from "./lease.ts";
 import { isSameFile } from "./reconcile.ts";
 import type { Staging } from "./staging.ts";
@@ -17,6 +18,8 @@ export interface ShippingParts {
   readonly staging: Staging;
   /** Undefined where it is switched off. */
   readonly lease: Lease | undefined;
+  /** What has begun before its file was staged. */
+  readonly early?: EarlyUpload | undefined;
 }
 
 /** A file is in the store; or it is not the one that belongs there, and why. */
@@ -52,22 +55,30 @@ export class Shipping {
     }
   }
 
+  /** Gives up what has begun for files that are not to follow in the store. */
+  drop(): void {
+    this.#parts.early?.drop();
+  }
+
   async release(): Promise<void> {
+    await this.#parts.early?.close();
     await this.#parts.lease?.release();
   }
 
   async #put(txid: Txid, signal: AbortSignal): Promise<number> {
-    const { replica, staging, lease } = this.#parts;
+    const { replica, staging, lease, early } = this.#parts;
+    const beforeComplete = () => lease?.confirm(signal);
     // Staged a moment ago; after a failure it is read from where it lies.
     const recent = staging.takeRecent(txid);
     const { head, sizeBytes } = recent ? endsOf(recent) : await staging.ends(txid);
+    if ((await early?.complete(txid, { beforeComplete, signal })) !== undefined) return sizeBytes;
     const metadata = { [TIMESTAMP_METADATA]: formatInstant(decodeHeader(head).timestampMs) };
     const body = recent ?? (await staging.body(txid));
     await replica.store.put(this.#keyOf(txid), body, {
       metadata,
       onlyIf: { absent: true },
       sizeBytesMax: sizeBytes,
-      beforeComplete: () => lease?.confirm(signal),
+      beforeComplete,
       signal,
     });
     return sizeBytes;

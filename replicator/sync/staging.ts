@@ -9,13 +9,13 @@ import { readInPieces } from "../files/read-in-pieces.ts";
 import {
   codeOf,
   makeFolder,
-  publishFile,
   removeFile,
   TEMPORARY_SUFFIX,
+  writeFile,
   writeSmallFile,
-  writeTemporaryFile,
 } from "../storage/durable-file.ts";
 import { reasonOf } from "../storage/folder-error.ts";
+import { writeGrowing, type FileFollower, type GrowingFile } from "./growing-file.ts";
 
 /** A staged file up to this size is read whole for its upload; a larger one is streamed. In bytes. */
 const WHOLE_BYTES_MAX = 8 * 1024 * 1024;
@@ -49,6 +49,7 @@ export class Staging {
   /** `.app.db-litestream` beside the database, where nothing else was said. */
   readonly folder: string;
   readonly #level: string;
+  #follower: FileFollower | undefined;
   /** What was written last, when it is small. */
   #recent: { readonly txid: Txid; readonly bytes: Uint8Array } | undefined;
 
@@ -117,6 +118,11 @@ export class Staging {
     }
   }
 
+  /** Has `follower` told of the files that are written from now on. */
+  follow(follower: FileFollower): void {
+    this.#follower = follower;
+  }
+
   /** Writes one small file, durably: after this its TXID is taken, and its bytes are there for `takeRecent`. */
   async writeSmall(txid: Txid, bytes: Uint8Array): Promise<void> {
     const path = this.pathOf(txid);
@@ -145,17 +151,15 @@ export class Staging {
     this.#recent = undefined;
   }
 
-  /** Writes one file, durably: after this its TXID is taken. */
-  async write(txid: Txid, body: AsyncIterable<Uint8Array>): Promise<void> {
+  /** Writes one file durably: after this its TXID is taken. Told to whoever follows when `sizeBytesMax` says that it is large. */
+  async write(txid: Txid, body: AsyncIterable<Uint8Array>, sizeBytesMax = 0): Promise<void> {
     const path = this.pathOf(txid);
     this.forgetRecent();
+    const follower = this.#follower;
     await makeFolder(this.#level);
-    const temporary = await writeTemporaryFile(path, body);
-    try {
-      await publishFile(temporary, path);
-    } finally {
-      await temporary.handle.close();
-    }
+    if (!follower || sizeBytesMax < follower.bytesMin) return await writeFile(path, body);
+    const onGrown = (file: GrowingFile) => follower.grown(txid, file);
+    await writeGrowing(path, body, { sizeBytesMax, onGrown });
   }
 
   async sizeOf(txid: Txid): Promise<number> {

@@ -91,7 +91,7 @@ export class Replication {
   static async start(options: ReplicationOptions): Promise<Replication> {
     const { databasePath, onEvent = () => undefined, now = Date.now } = options;
     const told = tellUploads(options.replica, onEvent);
-    const { syncIntervalMs = SYNC_INTERVAL_MS, signal } = options;
+    const { syncIntervalMs = SYNC_INTERVAL_MS, earlyBytesMin, signal } = options;
     // A start that fails leaves nothing behind: this process may try again.
     using undo = new DisposableStack();
     const source = undo.adopt(SourceDatabase.open(databasePath), (opened) => opened.close());
@@ -116,7 +116,7 @@ export class Replication {
       replication.#maintenance.uploaded(uploadedTxid);
     };
     const shipping = { replica, staging, lease, onEvent, onDiverged: () => wakeup.notify() };
-    const uploader = new Uploader({ ...shipping, pending, uploaded, onUploaded });
+    const uploader = new Uploader({ ...shipping, earlyBytesMin, pending, uploaded, onUploaded });
     const onAdopted = (newest: Txid | undefined) => void replication.#maintenance.adopted(newest);
     const continuity = new Continuity({ ...shipping, source, lock, capture, uploader, onAdopted });
     const pacer = new Pacer({ intervalMs: syncIntervalMs, now: () => performance.now() });

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isReplicaError, throwIfAborted } from "../../shared/errors.ts";
 import { formatTxid, type Txid } from "../../shared/ltx/txid.ts";
+import { EarlyUpload } from "./early-upload.ts";
 import type { ReplicationEvent } from "./events.ts";
 import type { StartingPoint } from "./reconcile.ts";
 import { Shipping, type ShippingParts } from "./ship-file.ts";
@@ -13,7 +14,9 @@ const RETRY_MS_MAX = 60_000;
 const KEPT_FILES_MAX = 256;
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
-export interface UploaderOptions extends ShippingParts {
+export interface UploaderOptions extends Omit<ShippingParts, "early"> {
+  /** From so many bytes on a file's upload begins while it is staged; see `EarlyUpload`. */
+  readonly earlyBytesMin?: number | undefined;
   /** Staged files that the store lacks, ascending. */
   readonly pending: readonly Txid[];
   /** The newest TXID in the store. */
@@ -49,7 +52,10 @@ export class Uploader {
 
   constructor(options: UploaderOptions) {
     const { staging, pending, uploaded, onEvent, onUploaded, onDiverged } = options;
-    this.#shipping = new Shipping(options);
+    const { replica, earlyBytesMin: bytesMin } = options;
+    const early = new EarlyUpload({ replica, isNext: () => this.isIdle, bytesMin });
+    staging.follow(early);
+    this.#shipping = new Shipping({ ...options, early });
     this.#staging = staging;
     this.#queue = [...pending];
     this.#uploaded = uploaded;
@@ -69,6 +75,11 @@ export class Uploader {
     return this.#queue.length;
   }
 
+  /** Nothing waits, and nothing keeps what comes next from being uploaded. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#diverged === undefined;
+  }
+
   /**
    * Why what is staged is not what the store's history goes on with; undefined while it is. Until
    * `restart` nothing is uploaded then.
@@ -81,6 +92,7 @@ export class Uploader {
   async halt(reason: string): Promise<void> {
     this.#diverged ??= reason;
     await this.#underWay;
+    this.#shipping.drop();
   }
 
   /** Goes on with other files than those that waited. */
@@ -127,6 +139,7 @@ export class Uploader {
    * @throws {ReplicaError} `WRITER_CONFLICT` when another replicator writes to the same path.
    */
   async run({ stop, giveUp }: { stop: AbortSignal; giveUp: AbortSignal }): Promise<void> {
+    giveUp.addEventListener("abort", () => this.#shipping.drop(), { once: true });
     while (!stop.aborted) {
       if (this.#hasNext()) await this.#uploadPatiently(giveUp, stop);
       else await this.#wakeup.wait(stop);

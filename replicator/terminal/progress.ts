@@ -13,10 +13,17 @@ export interface ProgressLine {
   end(): void;
 }
 
-/** Draws on `stream` when it is a terminal: bar, amount, rate, time left. */
-export function progressLine(label: string, stream: NodeJS.WriteStream): ProgressLine {
+/**
+ * Draws on `stream` when it is a terminal: bar, amount, rate, time left.
+ *
+ * @param startedMs When the work was begun, on the clock of `performance.now()`.
+ */
+export function progressLine(
+  label: string,
+  stream: NodeJS.WriteStream,
+  startedMs = performance.now(),
+): ProgressLine {
   if (!stream.isTTY) return { update: () => undefined, end: () => undefined };
-  const startedMs = performance.now();
   let drawnMs = 0;
   let last: ProgressState | undefined;
   const draw = (state: ProgressState) => {

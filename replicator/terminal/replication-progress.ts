@@ -21,7 +21,8 @@ export class ReplicationProgress {
     const label = `${name === undefined ? "" : `${name}: `}${event.phase} ${WORK[event.of]}`;
     if (label !== this.#label) {
       this.end();
-      this.#line = progressLine(label, this.#stream);
+      const startedMs = performance.now() - event.elapsed_ms;
+      this.#line = progressLine(label, this.#stream, startedMs);
       this.#label = label;
     }
     this.#line?.update({ doneBytes: event.done_bytes, totalBytes: event.total_bytes });

@@ -30,6 +30,11 @@ export interface LtxSummary {
 
 type Part = "header" | "pages" | "index" | "trailer" | "end";
 
+export interface LtxDecoderOptions {
+  /** A page's bytes hold only until the next is taken: saves a buffer for each. */
+  readonly reusesPages?: boolean;
+}
+
 /**
  * Decodes one LTX file from pieces, cut anywhere. Keeps one page frame and a few bytes a page (for
  * the index), whatever the file's size.
@@ -55,6 +60,12 @@ export class LtxDecoder {
   /** The beginning of a part that lies across pieces, and how much of it is there. */
   #gathered = new Uint8Array(LTX_HEADER_BYTES);
   #gatheredBytes = 0;
+  readonly #reusesPages: boolean;
+  #page: Uint8Array | undefined;
+
+  constructor({ reusesPages = false }: LtxDecoderOptions = {}) {
+    this.#reusesPages = reusesPages;
+  }
 
   /** The file's header, once its bytes were pushed and taken. */
   get header(): LtxHeader | undefined {
@@ -166,12 +177,23 @@ export class LtxDecoder {
   #takeFrame(frame: Uint8Array): LtxPage {
     assert(this.#header && this.#order && this.#extent, "pages come after the header");
     const { pageSize } = this.#header;
-    const { pgno, page: data } = decodePageFrame(frame, pageSize, this.#checksum);
+    const { pgno, page: data } = decodePageFrame(
+      frame,
+      pageSize,
+      this.#checksum,
+      this.#pageBuffer(pageSize),
+    );
     this.#order.add(pgno);
     if (this.#carriesDatabaseChecksum()) this.#pageChecksums ^= pageChecksum(pgno, data);
     this.#index.append(pgno, frame.length);
     this.#extent.reset();
     return { pgno, data };
+  }
+
+  /** One for all pages, where each is done with before the next is taken. */
+  #pageBuffer(pageSize: number): Uint8Array | undefined {
+    if (this.#reusesPages) this.#page ??= new Uint8Array(pageSize);
+    return this.#page;
   }
 
   #takeTerminator(bytes: Uint8Array): undefined {

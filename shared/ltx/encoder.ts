@@ -20,6 +20,8 @@ const WHOLE_PART_BYTES = 16 * 1024;
 export interface LtxEncoderOptions {
   /** "block" where nothing is said: what Litestream writes since 0.5.16. */
   readonly codec?: PageCodec | undefined;
+  /** Where pieces are put that nobody needs any more, to be filled once more. */
+  readonly spare?: Uint8Array[];
 }
 
 /**
@@ -36,18 +38,19 @@ export class LtxEncoder {
   readonly #order: PageOrder;
   readonly #checksum = new Crc64();
   readonly #index = new PageIndexWriter();
-  readonly #pieces = new PieceBuffer();
+  readonly #pieces: PieceBuffer;
   readonly #frameBytesMax: number;
   #summary: LtxSummary | undefined;
 
   /** @throws {ReplicaError} `CORRUPT_PAGE` when the database has no pages or the header breaks a rule. */
-  constructor(header: LtxHeader, { codec = "block" }: LtxEncoderOptions = {}) {
+  constructor(header: LtxHeader, { codec = "block", spare }: LtxEncoderOptions = {}) {
     assert(hasNoChecksum(header), "the encoder writes no checksums of the database");
     if (header.commit === 0) {
       throw new ReplicaError("CORRUPT_PAGE", "a database without pages cannot be an LTX file");
     }
     this.header = header;
     this.#codec = codec;
+    this.#pieces = new PieceBuffer(spare);
     this.#order = new PageOrder(header);
     this.#frameBytesMax = pageFrameBytesMax(header.pageSize);
     const bytes = encodeHeader(header);

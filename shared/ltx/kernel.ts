@@ -11,6 +11,7 @@ import { ReplicaError } from "../errors.ts";
 const REGISTER = 8192;
 const INPUT = 8448;
 const OUTPUT = 74_560;
+const SUM_KEY = 140_800;
 /** Most bytes that are put in at a time. */
 const INPUT_BYTES_MAX = 65_819;
 const PAGE_BYTES_MAX = 65_536;
@@ -35,19 +36,24 @@ interface KernelExports {
   crc(from: number, length: number): void;
   encodeFrame(pgno: number, size: number): number;
   decodeFrame(length: number, room: number): number;
+  sum(size: number): void;
 }
 
-/** One instance of the kernel, with its own 192 KiB of memory. */
+/** One instance of the kernel, with its own 256 KiB of memory. */
 export class Kernel {
   readonly #exports: KernelExports;
   readonly #bytes: Uint8Array;
   readonly #register: Int32Array;
+  readonly #sum: BigUint64Array;
+  /** Whose bytes are in the kernel's memory. */
+  #sumKey: Uint8Array | undefined;
 
   constructor(module: WebAssembly.Module) {
     this.#exports = new WebAssembly.Instance(module).exports as unknown as KernelExports;
     const { buffer } = this.#exports.memory;
     this.#bytes = new Uint8Array(buffer);
     this.#register = new Int32Array(buffer, REGISTER, 2);
+    this.#sum = new BigUint64Array(buffer, REGISTER, 1);
   }
 
   /** Moves `register` on over `bytes`. */
@@ -88,10 +94,16 @@ export class Kernel {
    * Decodes a frame that holds an LZ4 block, and moves `register`, where there is one, on over what a
    * file's checksum covers of it. The frame's own fields are the caller's to check.
    *
-   * @returns The page, fresh.
+   * @param into Where the page is put; a buffer of its own where nothing is said.
+   * @returns The page.
    * @throws {ReplicaError} `CORRUPT_PAGE` when the block is damaged or is not one page of `pageSize` bytes.
    */
-  decodeFrame(frame: Uint8Array, pageSize: number, register?: Register): Uint8Array {
+  decodeFrame(
+    frame: Uint8Array,
+    pageSize: number,
+    register?: Register,
+    into: Uint8Array = new Uint8Array(pageSize),
+  ): Uint8Array {
     // No block of a page is so long; the fallback would find that out only at its end.
     if (frame.length > INPUT_BYTES_MAX || pageSize > PAGE_BYTES_MAX) refuse(-2, pageSize);
     this.#bytes.set(frame, INPUT);
@@ -103,7 +115,20 @@ export class Kernel {
       this.#exports.crc(OUTPUT, pageSize);
       this.#store(register);
     }
-    return this.#bytes.slice(OUTPUT, OUTPUT + pageSize);
+    into.set(this.#bytes.subarray(OUTPUT, OUTPUT + pageSize));
+    return into;
+  }
+
+  /** The sum of a page, of a multiple of 32 bytes up to 64 KiB; see `sumPage`. A key's bytes never change. */
+  sumPage(page: Uint8Array, key: Uint8Array): bigint {
+    if (page.length > PAGE_BYTES_MAX) throw new RangeError("a page has at most 65,536 bytes");
+    if (this.#sumKey !== key) {
+      this.#bytes.set(key, SUM_KEY);
+      this.#sumKey = key;
+    }
+    this.#bytes.set(page, INPUT);
+    this.#exports.sum(page.length);
+    return this.#sum[0];
   }
 
   #load({ high, low }: Register): void {

@@ -1,17 +1,18 @@
 ;; The codec's hot loops: LZ4 blocks, strictly, and CRC-64/ISO, alone and together over whole page
-;; frames. What they do is what lz4-block.ts and checksum.ts do, which are the fallback and, in the tests,
-;; the judge of this.
+;; frames; and the sums of pages. What they do is what lz4-block.ts, checksum.ts and page-sum.ts do, which are
+;; the fallback and, in the tests, the judge of this.
 ;;
 ;; Nothing comes in but through the one memory, and it never grows. Its layout:
 ;;      0 ..   8191   the encoder's hash table: 4,096 places of two bytes
 ;;   8192 ..   8199   the CRC's register
 ;;   8448 ..  74559   what is read: a page to encode, a frame to decode (at most 65,819 bytes)
-;;  74560 .. 196607   what is written: a frame (at most 65,819 bytes) or a page
+;;  74560 .. 140799   what is written: a frame (at most 65,819 bytes) or a page
+;; 140800 .. 206383   the key of page sums: 16 bytes, and 32 more than a page has
 ;; Copies are done 16 bytes at a time and may write beyond what was asked for; behind each of the two areas
 ;; there is room for that. The decoder checks every length against the areas' real ends before it copies, so no
 ;; input, however damaged, reaches beyond them.
 (module
-  (memory (export "memory") 3 3)
+  (memory (export "memory") 4 4)
 
   ;; ---- CRC-64/ISO -----------------------------------------------------------------------------------
 
@@ -331,4 +332,74 @@
   ;; Decodes the block in the frame of `length` bytes that was put in, into `room` bytes, as `$decode` does.
   (func (export "decodeFrame") (param $length i32) (param $room i32) (result i32)
     (call $decode
-      (i32.const 8458) (i32.sub (local.get $length) (i32.const 10)) (i32.const 74560) (local.get $room))))
+      (i32.const 8458) (i32.sub (local.get $length) (i32.const 10)) (i32.const 74560) (local.get $room)))
+
+  ;; ---- sums of pages ------------------------------------------------------------------------------------
+
+  ;; Both words of `x` times those of `y`, as polynomials over two elements modulo x^64 + x^4 + x^3 + x + 1.
+  (func $multiply (param $x v128) (param $y v128) (result v128)
+    (local $product v128)
+    (local $left i32)
+    (local.set $left (i32.const 64))
+    (loop $bit
+      (local.set $product
+        (v128.xor
+          (local.get $product)
+          (v128.and
+            (local.get $x)
+            (i64x2.neg (v128.and (local.get $y) (v128.const i64x2 1 1))))))
+      (local.set $y (i64x2.shr_u (local.get $y) (i32.const 1)))
+      (local.set $x
+        (v128.xor
+          (i64x2.shl (local.get $x) (i32.const 1))
+          (v128.and
+            (i64x2.lt_s (local.get $x) (v128.const i64x2 0 0))
+            (v128.const i64x2 0x1b 0x1b))))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $bit (local.get $left)))
+    (local.get $product))
+
+  ;; Products of what four words of the page and the four behind them are when the key is added to each.
+  (func $products (param $page v128) (param $next v128) (param $key i32) (result v128)
+    (local.set $page (i32x4.add (local.get $page) (v128.load (local.get $key))))
+    (local.set $next (i32x4.add (local.get $next) (v128.load offset=16 (local.get $key))))
+    (i64x2.add
+      (i64x2.extmul_low_i32x4_u (local.get $page) (local.get $next))
+      (i64x2.extmul_high_i32x4_u (local.get $page) (local.get $next))))
+
+  ;; Leaves the sum of the page of `size` bytes that was put in where the register is; see page-sum.ts.
+  (func (export "sum") (param $size i32)
+    (local $from i32)
+    (local $key i32)
+    (local $end i32)
+    (local $page v128)
+    (local $next v128)
+    (local $first v128)
+    (local $second v128)
+    (local.set $from (i32.const 8448))
+    (local.set $key (i32.const 140816))
+    (local.set $end (i32.add (local.get $from) (local.get $size)))
+    (loop $stretch
+      (local.set $page (v128.load (local.get $from)))
+      (local.set $next (v128.load offset=16 (local.get $from)))
+      (local.set $first
+        (i64x2.add
+          (local.get $first)
+          (call $products (local.get $page) (local.get $next) (local.get $key))))
+      (local.set $key (i32.add (local.get $key) (i32.const 32)))
+      (local.set $second
+        (i64x2.add
+          (local.get $second)
+          (call $products (local.get $page) (local.get $next) (local.get $key))))
+      (local.set $from (i32.add (local.get $from) (i32.const 32)))
+      (br_if $stretch (i32.lt_u (local.get $from) (local.get $end))))
+    ;; The first words of both go together, and the second ones.
+    (local.set $page
+      (call $multiply
+        (i64x2.add
+          (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $first) (local.get $second))
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $first) (local.get $second)))
+        (v128.load (i32.const 140800))))
+    (i64.store
+      (i32.const 8192)
+      (i64.xor (i64x2.extract_lane 0 (local.get $page)) (i64x2.extract_lane 1 (local.get $page))))))

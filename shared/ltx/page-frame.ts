@@ -43,13 +43,15 @@ export function pageFrameHead(frame: Uint8Array): Uint8Array {
  *
  * @param frame Its exact extent, as the page index gives it.
  * @param checksum A file's, which goes on with what it covers of the frame; void when this throws.
- * @returns The page's number and its bytes, fresh.
+ * @param into Where the page is put, `pageSize` bytes; a buffer of its own where nothing is said.
+ * @returns The page's number and its bytes.
  * @throws {ReplicaError} `CORRUPT_PAGE` when the frame is damaged or does not hold one page.
  */
 export function decodePageFrame(
   frame: Uint8Array,
   pageSize: number,
   checksum?: Crc64,
+  into?: Uint8Array,
 ): DecodedPage {
   if (frame.length < PAGE_HEADER_BYTES) {
     throw new ReplicaError("CORRUPT_PAGE", `a page frame of ${frame.length} bytes has no header`);
@@ -57,18 +59,23 @@ export function decodePageFrame(
   const pgno = readUint32(frame, 0);
   if (pgno === 0) throw new ReplicaError("CORRUPT_PAGE", "a page frame has page number 0");
   try {
-    return { pgno, page: decodePayload(frame, pageSize, checksum) };
+    return { pgno, page: decodePayload(frame, pageSize, checksum, into) };
   } catch (error) {
     throw inPage(pgno, error);
   }
 }
 
-function decodePayload(frame: Uint8Array, pageSize: number, checksum?: Crc64): Uint8Array {
+function decodePayload(
+  frame: Uint8Array,
+  pageSize: number,
+  checksum?: Crc64,
+  into?: Uint8Array,
+): Uint8Array {
   const kernel = installedKernel();
   const isBlock = isSized(frame, 0);
   const payload = isBlock ? sizedPayload(frame) : frame.subarray(PAGE_HEADER_BYTES);
-  if (isBlock && kernel) return kernel.decodeFrame(frame, pageSize, checksum);
-  const page = new Uint8Array(pageSize);
+  if (isBlock && kernel) return kernel.decodeFrame(frame, pageSize, checksum, into);
+  const page = into ?? new Uint8Array(pageSize);
   if (isBlock) decodeLz4Block(payload, page);
   else decodeLz4Frame(payload, page);
   checksum?.update(pageFrameHead(frame)).update(page);

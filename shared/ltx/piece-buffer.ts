@@ -5,8 +5,14 @@ const PIECE_BYTES_MAX = 1024 * 1024;
 /** Gathers a file's bytes in pieces that are worth a write each. */
 export class PieceBuffer {
   #size = PIECE_BYTES_MIN;
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = new Uint8Array(0);
   #used = 0;
+  readonly #spare: Uint8Array[];
+
+  /** @param spare Buffers that nobody uses any more: taken before new ones are made, where they are large enough. */
+  constructor(spare: Uint8Array[] = []) {
+    this.#spare = spare;
+  }
 
   /** The piece that is being filled: whoever writes into it says so with `advance`. */
   get bytes(): Uint8Array {
@@ -31,7 +37,9 @@ export class PieceBuffer {
   reserve(count: number): Uint8Array | undefined {
     if (this.#used + count <= this.#bytes.length) return undefined;
     const full = this.take();
-    this.#bytes = new Uint8Array(Math.max(this.#size, count));
+    const size = Math.max(this.#size, count);
+    const spare = this.#spare.pop();
+    this.#bytes = spare && spare.length >= size ? spare : new Uint8Array(size);
     this.#size = Math.min(2 * this.#size, PIECE_BYTES_MAX);
     return full;
   }

@@ -35,6 +35,15 @@ export class LayeredPages implements PageLocator {
     return null;
   }
 
+  atHand(pgno: number): FoundPage | undefined {
+    if (pgno > this.#commit) return undefined;
+    for (const layer of this.#layers) {
+      // An older one has an older page.
+      if (layer.get(pgno) !== null) return layer.atHand?.(pgno);
+    }
+    return undefined;
+  }
+
   async find(pgno: number, read: LocatorRead): Promise<FoundPage> {
     const known = this.get(pgno);
     if (known !== undefined) return { location: known };

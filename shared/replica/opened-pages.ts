@@ -25,8 +25,14 @@ export class OpenedPages {
 
   /** Undefined when the page is not at hand, or its place not known. */
   get(pgno: number): CachedPage | undefined {
-    const place = this.snapshot.pages.get(pgno);
-    return place ? this.at({ pgno, ...place }) : undefined;
+    const { pages } = this.snapshot;
+    const place = pages.get(pgno);
+    const cached = place ? this.at({ pgno, ...place }) : undefined;
+    if (cached || place === null) return cached;
+    const { location, page } = pages.atHand?.(pgno) ?? {};
+    // One that does not match its checksum is as good as missing: fetching it says what is wrong.
+    if (!location || !page || pageChecksum32(pgno, page) !== location.checksum) return undefined;
+    return this.keep(location, page, true);
   }
 
   /**
@@ -52,7 +58,8 @@ export class OpenedPages {
    */
   peek(pgno: number): Uint8Array | undefined {
     const place = this.snapshot.pages.get(pgno);
-    return place ? this.#cache.get(this.#identities[place.file], place.offset)?.page : undefined;
+    const cached = place && this.#cache.get(this.#identities[place.file], place.offset);
+    return (cached ?? this.get(pgno))?.page;
   }
 
   keep(

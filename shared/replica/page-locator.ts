@@ -37,6 +37,8 @@ export interface PageLocator {
   readonly fault?: string | undefined;
   /** Null when no file holds the page, as none holds the lock page; undefined when `find` has to look. */
   get(pgno: number): PageLocation | null | undefined;
+  /** The page with its place, where both are in memory here, as a bundle's hot pages are. Synchronous. */
+  atHand?(pgno: number): FoundPage | undefined;
   /**
    * Looks a page up, with reads where it takes them; the pages near it are mostly known afterwards.
    *

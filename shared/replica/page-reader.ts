@@ -180,21 +180,24 @@ export class PageReader {
     [asked, ...others]: readonly number[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await fetchPages(
-      this.#opened,
-      { asked, others },
-      {
-        store: this.#store,
-        requestsMax: this.#requestsMax,
-        onPage: (pgno, page) => {
-          this.#stats.pages++;
-          this.#oracle.onPage(pgno);
-          if (pgno === asked) this.#pin(pgno, page);
-        },
-        onGap: (bytes) => this.#oracle.onGap(bytes),
-        signal,
+    const leftOut = new Set(others);
+    const options = {
+      store: this.#store,
+      requestsMax: this.#requestsMax,
+      onPage: (pgno: number, page: CachedPage) => {
+        this.#stats.pages++;
+        leftOut.delete(pgno);
+        this.#oracle.onPage(pgno);
+        if (pgno === asked) this.#pin(pgno, page);
       },
-    );
+      onGap: (bytes: number) => this.#oracle.onGap(bytes),
+      signal,
+    };
+    try {
+      await fetchPages(this.#opened, { asked, others }, options);
+    } finally {
+      for (const pgno of leftOut) this.#oracle.onLeftOut(pgno);
+    }
   }
 
   /** Counts what is read, whoever reads it: locators do too. */

@@ -22,7 +22,7 @@ import { putInfo, putObject } from "./s3-put.ts";
 import { type S3Credentials, S3Signer } from "./s3-sign.ts";
 
 const MIB = 1024 * 1024;
-const PART_BYTES_DEFAULT = 16 * MIB;
+const PART_BYTES_DEFAULT = 8 * MIB;
 const ATTEMPTS_DEFAULT = 6;
 const IDLE_MS_DEFAULT = 30_000;
 

@@ -5,6 +5,7 @@ import { benchColdPath, benchColdPathLarge } from "./cold-path/cold-path.ts";
 import { benchCommitToBucket } from "./commit-to-bucket.ts";
 import { benchFirstImage } from "./first-image.ts";
 import { benchCommitToQueryable } from "./commit-to-queryable.ts";
+import { benchRestore1Gb } from "./restore-1gb.ts";
 import { benchRestoreManyFiles } from "./restore-many-files.ts";
 import { benchFlatOut } from "./flat-out.ts";
 import { benchHourOfLoad } from "./hour-of-load.ts";
@@ -16,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, () => void | Promise<void>>> = {
   "first-image": benchFirstImage,
   "commit-to-bucket": benchCommitToBucket,
   "commit-to-queryable": benchCommitToQueryable,
+  "restore-1gb": benchRestore1Gb,
   "restore-many-files": benchRestoreManyFiles,
   "flat-out": benchFlatOut,
   "hour-of-load": benchHourOfLoad,

@@ -43,6 +43,10 @@ const SCHEMA = `
 const FTS4 = `
   CREATE VIRTUAL TABLE notes USING fts4(body);
   INSERT INTO notes SELECT 'note ' || id || ' about w' || (id % 40) || ' and w' || (id % 7) FROM t;
+  CREATE VIRTUAL TABLE terms USING fts4aux(notes);
+  CREATE VIRTUAL TABLE letters USING fts3(body);
+  INSERT INTO letters VALUES ('a red kettle'), ('a blue lamp');
+  CREATE VIRTUAL TABLE tokens USING fts3tokenize(porter);
 `;
 
 /** And the other way round. */
@@ -122,6 +126,9 @@ const QUERIES = [
 const FTS4_QUERIES = [
   "SELECT count(*) FROM notes WHERE notes MATCH 'w5 AND w3'",
   "SELECT docid, snippet(notes) FROM notes WHERE notes MATCH 'w33' ORDER BY docid LIMIT 3",
+  "SELECT term, documents FROM terms WHERE col = '*' ORDER BY documents DESC, term LIMIT 5",
+  "SELECT docid FROM letters WHERE letters MATCH 'lamp OR kettle' ORDER BY docid",
+  "SELECT token, position FROM tokens WHERE input = 'running dogs'",
 ];
 
 const FTS5_AND_RTREE_QUERIES = [

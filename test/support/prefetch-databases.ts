@@ -25,7 +25,7 @@ export function freshDatabase({ rows = 24_000 } = {}): Uint8Array {
       insert.run(
         id,
         `${text(random, 8)}${id}@example.com`,
-        id % 1_200,
+        (719 * id) % 1_200,
         random() * 1_000,
         text(random, 300),
       );
@@ -57,7 +57,7 @@ export function agedDatabase({ rows = 24_000 } = {}): Uint8Array {
       insert.run(
         id,
         `${text(random, 8)}${id}@example.com`,
-        id % 1_200,
+        (719 * id) % 1_200,
         random() * 1_000,
         text(random, 250),
       );

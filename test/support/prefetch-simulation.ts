@@ -22,6 +22,7 @@ export interface SimulationCost {
 interface Prefetcher {
   onUse(pgno: number, page: Uint8Array): void;
   onPage(pgno: number): void;
+  onLeftOut(pgno: number): void;
   onGap(bytes: number): void;
   onFault(pgno: number): number[];
 }
@@ -33,6 +34,8 @@ export interface SimulationOptions {
   readonly resident?: Iterable<number>;
   /** Sizes of frames are known only of pages that were fetched. */
   readonly sizesUnknown?: boolean;
+  /** Pages that do not come along with another, as where their place would have to be looked for. */
+  readonly isLeftOut?: (pgno: number) => boolean;
   readonly prefetcher?: (atHand: ReadonlyMap<number, Uint8Array>) => Prefetcher;
 }
 
@@ -42,7 +45,7 @@ const REQUESTS_AT_A_TIME = 6;
 const RANGES = { lengthMax: 1024 * 1024, gapMax: 4 * 1024 };
 
 export function simulate(options: SimulationOptions): SimulationCost {
-  const { database, trace, resident = [], sizesUnknown = false } = options;
+  const { database, trace, resident = [], sizesUnknown = false, isLeftOut = () => false } = options;
   const { pageSize, pageCount } = database;
   const places = placesOf(database);
   const atHand = new Map([...resident].map((pgno) => [pgno, database.page(pgno)]));
@@ -58,7 +61,9 @@ export function simulate(options: SimulationOptions): SimulationCost {
     });
   const cost = { faults: 0, requests: 0, rounds: 0, fetchedBytes: 0, usedBytes: 0 };
   const unused = new Set<number>();
-  function fetch(pgnos: readonly number[]): void {
+  function fetch([asked, ...others]: readonly number[]): void {
+    const pgnos = [asked, ...others.filter((pgno) => !isLeftOut(pgno))];
+    for (const pgno of others.filter(isLeftOut)) prefetcher.onLeftOut(pgno);
     const ranges = planPageRanges(places, pgnos, { ...RANGES, pageSize });
     cost.faults++;
     cost.requests += ranges.length;

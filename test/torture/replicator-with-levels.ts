@@ -22,10 +22,10 @@ try {
     onEvent: (event) => console.log(JSON.stringify(event)),
     syncIntervalMs,
     levelIntervalsMs,
-    snapshotIntervalMs: 2_000,
-    l0RetentionMs: 400,
-    snapshotRetentionMs: 1_000,
-    retentionCheckIntervalMs: 100,
+    snapshotIntervalMs: 400,
+    l0RetentionMs: 40,
+    snapshotRetentionMs: 100,
+    retentionCheckIntervalMs: 20,
   });
   process.on("message", ({ sync }: { sync: number }) => {
     const answer = (txid: string | undefined) =>

@@ -131,9 +131,9 @@ class Series {
     this.#writer.write();
     // A signature that is too old or too young would be refused.
     const life = this.#start(chooseClock(random, bucket ? 240_000 : 3 * 86_400_000));
-    await letRun(life, random);
+    await letRun(life, random, this.#setting);
     await this.#disturb(life);
-    await letRun(life, random);
+    await letRun(life, random, this.#setting);
     if (random.below(2) === 0) await this.#askToSync(life);
     await this.#end(life);
     if (this.#isWriterAlive) {

@@ -20,7 +20,7 @@ export function chooseSetting(random: Random): Setting {
     cachePages: random.pick([2, 10, 100, 2_000]),
     restMs: random.pick([0, 5, 30]),
     syncIntervalMs: random.pick([0, 0, 10, 100, 1_000]),
-    levelIntervalsMs: random.below(2) === 0 ? undefined : [150, 500, 1_500],
+    levelIntervalsMs: random.below(2) === 0 ? undefined : [40, 150, 600],
   };
 }
 

@@ -110,6 +110,19 @@ describe("a look at the head", () => {
     expect(files.get(fileIdentity(later.plan.files.at(-1)!))?.checksums).toHaveLength(200);
   });
 
+  test("never reads a file of more than 4 MiB whole: its pages are not verified", async () => {
+    await putEach(1, 1);
+    const head = await firstLook();
+    const sizeBytes = await sizeOf(await put(2, 1_100));
+    expect(sizeBytes).toBeGreaterThan(4_194_304);
+    const later = await follow(head);
+    const snapshot = await openPlan(replica(), later.plan, { cache, files });
+    expect(store.bytesRead).toBeLessThan(sizeBytes / 10);
+    const { location } = await snapshot.pages.find(1_000, { replica: replica() });
+    expect(location?.file).toBe(1);
+    expect(location?.checksum).toBeUndefined();
+  });
+
   test.each([
     [2, { lists: 0, gets: 4 }],
     // From the third on one list is better than another look each, and the reads go six at a time.

@@ -14,6 +14,7 @@ import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
 import { followHead, type Head } from "./follow-head.ts";
 import { LooksUnderWay } from "./looks-under-way.ts";
 import { openPlanned } from "./open-plan.ts";
+import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import {
   cutPlan,
@@ -27,7 +28,6 @@ import {
 } from "./opened-snapshot.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
 import { planTarget, type PlanTargetOptions } from "./plan-target.ts";
-import { takeHotPages } from "./take-hot-pages.ts";
 
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
@@ -237,7 +237,7 @@ export class Library {
     { nowMs, signal }: LookOptions & { readonly nowMs: number },
   ): Promise<ColdLook> {
     const look = await lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
-    takeHotPages(this.pages, look.bundle);
+    if (look.bundle) takeFirstPages(this.pages, look.bundle);
     return look;
   }
 
@@ -257,7 +257,8 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const head = this.#keepHead(replica, undefined, await look.head);
-    if (head.bundle !== look.bundle) takeHotPages(this.pages, head.bundle);
+    // Under the names of the bundle they may have been given out already, and are not given out twice.
+    if (head.bundle && head.bundle !== look.bundle) takePages(this.pages, head.bundle);
     return this.open(replica, head.plan, { ...head, signal });
   }
 
@@ -279,9 +280,10 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const checkedAtMs = this.#now();
+    const known = this.knownHead(replica)?.bundle;
     const options = { asked, signal, stamps: this.#stamps };
     const { plan, bundle } = await planTarget(replica, target, options);
-    if (bundle !== this.knownHead(replica)?.bundle) takeHotPages(this.pages, bundle);
+    if (bundle && bundle !== known) takeFirstPages(this.pages, bundle);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
   }

@@ -11,6 +11,8 @@ export const ENGINE_NAMES = ["auto", "sqljs", "official"] as const;
 
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
+/** What signing a request for an S3 store takes, a few turns of the event loop, is over after that. */
+const START_LATER_MS = 3;
 /** Databases of which it is remembered which build they were last read with. */
 const DATABASES_MAX = 1_000;
 
@@ -38,6 +40,7 @@ export interface EngineChoiceOptions {
 export class EngineChoice {
   readonly #builds: readonly SqliteBuild[];
   readonly #engineOf: (build: SqliteBuild) => Promise<Engine>;
+  #isReady = false;
   readonly #remembered = new BoundedMap<string, SqliteBuild>({ max: DATABASES_MAX });
 
   constructor({ builds, engineOf = getEngine }: EngineChoiceOptions) {
@@ -66,6 +69,16 @@ export class EngineChoice {
       this.#remembered.set(database, other);
       return result;
     }
+  }
+
+  /**
+   * Makes the engine ready on which a statement would begin; where it cannot be, the statement says so. It
+   * computes for a while, so whatever the caller has begun to ask of the bucket gets away first.
+   */
+  async prepare(database: string): Promise<void> {
+    if (!this.#isReady) await new Promise((resolve) => setTimeout(resolve, START_LATER_MS));
+    this.#isReady = true;
+    await this.#engineOf(this.#remembered.get(database) ?? this.#first).catch(() => undefined);
   }
 
   get #first(): SqliteBuild {

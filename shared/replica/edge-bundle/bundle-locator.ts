@@ -72,12 +72,21 @@ export class BundleLocator implements PageLocator {
   async find(pgno: number, read: LocatorRead): Promise<FoundPage> {
     const known = this.get(pgno);
     if (known !== undefined) return { location: known };
-    const hot = this.#hot.get(pgno);
-    if (hot) return this.#open(this.#decode(hot));
+    const atHand = this.atHand(pgno);
+    if (atHand) return atHand;
     const place = this.#recordOf(pgno);
     const record = place && (await this.#readRecord(pgno, place, read));
     if (record) return this.#open(record);
     return { location: this.#known(pgno) ?? (await this.#readPart(pgno, read)) };
+  }
+
+  /**
+   * A page that the head carries and that has not been given out yet: it is decoded when somebody wants it,
+   * and costs no read. A cold start is to decode three of eighty pages, not all of them.
+   */
+  atHand(pgno: number): FoundPage | undefined {
+    const hot = this.#opened.has(pgno) ? undefined : this.#hot.get(pgno);
+    return hot && this.#open(this.#decode(hot));
   }
 
   /** Pages that the head carries, decoded one by one: for who wants them all at hand at once. */

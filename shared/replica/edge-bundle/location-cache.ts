@@ -78,15 +78,15 @@ export class LocationCache {
     return this.#ticks;
   }
 
-  /** Doubles the room when half of it is taken: beyond that, some sets are full while others are empty. */
+  /** Makes four times the room when three quarters are taken: all entries are placed anew each time. */
   #grow(): void {
     const old = this.#slots;
-    if (old.sets >= this.#setsMax || this.#used < 0.5 * old.sets * WAYS) return;
-    const larger = new Slots(2 * old.sets);
+    if (old.sets >= this.#setsMax || this.#used < 0.75 * old.sets * WAYS) return;
+    const larger = new Slots(Math.min(4 * old.sets, this.#setsMax));
     for (let slot = 0; slot < old.owners.length; slot++) {
       if (old.owners[slot] === 0) continue;
       const [owner, pgno] = [old.owners[slot], old.pgnos[slot]];
-      // There is room: a set's entries are spread over two.
+      // There is room: one of its sets has a free slot.
       const target = larger.place(owner, pgno);
       larger.put(target, owner, pgno, old.locationAt(slot));
       larger.ticks[target] = old.ticks[slot];
@@ -132,24 +132,21 @@ class Slots {
     return undefined;
   }
 
-  /** The page's slot; where it has none, a free one, or that of the entry which has to go. */
+  /** The page's slot; if it has none, a free one of its emptier set, or that of the entry which has to go. */
   place(owner: number, pgno: number): number {
-    return this.find(owner, pgno) ?? this.#leastUsed(owner, pgno);
-  }
-
-  /** A free slot of the page's emptier set, or the one whose entry has to go. */
-  #leastUsed(owner: number, pgno: number): number {
-    let least = this.#startOf(owner, pgno, 0);
+    const { owners, pgnos, ticks } = this;
+    let least = -1;
     let freest = 0;
     for (let hash = 0; hash < HASHES; hash++) {
       const start = this.#startOf(owner, pgno, hash);
       let free = 0;
       let leastHere = start;
       for (let slot = start; slot < start + WAYS; slot++) {
-        if (this.ticks[slot] < this.ticks[leastHere]) leastHere = slot;
-        if (this.owners[slot] === 0) free++;
+        if (pgnos[slot] === pgno && owners[slot] === owner) return slot;
+        if (ticks[slot] < ticks[leastHere]) leastHere = slot;
+        if (owners[slot] === 0) free++;
       }
-      if (free > freest || (free === freest && this.ticks[leastHere] < this.ticks[least])) {
+      if (least < 0 || free > freest || (free === freest && ticks[leastHere] < ticks[least])) {
         least = leastHere;
         freest = free;
       }

@@ -6,6 +6,9 @@ import { joinChunks } from "../../storage/bytes.ts";
 
 /** Columns of `sqlite_schema` before the root: type, name, table's name. */
 const COLUMNS_BEFORE_ROOT = 3;
+const NAME_COLUMN = 1;
+/** In a database whose texts are UTF-16 they are not known by it, and read when they are needed. */
+const STATISTICS = /^sqlite_stat[134]$/;
 /** Size of each serial type's value in bytes, from 0 to 9; longer ones say it themselves. */
 const SERIAL_BYTES = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0] as const;
 
@@ -14,6 +17,8 @@ export interface SchemaPages {
   readonly pgnos: readonly number[];
   /** Ascending. */
   readonly roots: readonly number[];
+  /** Roots of the tables that ANALYZE fills: SQLite reads all of them with the schema. */
+  readonly statistics: readonly number[];
 }
 
 /**
@@ -29,6 +34,7 @@ export async function readSchemaPages(
   const usable = usableBytes(await read(1));
   const seen = new Set<number>([1]);
   const roots = new Set<number>();
+  const statistics = new Set<number>();
   const isNew = (pgno: number) => pgno > 1 && pgno <= commit && !seen.has(pgno);
   const queue = [1];
   // Bounded by the database: every page is queued once.
@@ -52,11 +58,17 @@ export async function readSchemaPages(
         parts.push(overflow.subarray(4, usable));
         next = new DataView(overflow.buffer, overflow.byteOffset).getUint32(0);
       }
-      const root = rootOf(joinChunks(parts));
-      if (root > 1 && root <= commit) roots.add(root);
+      const { name, root } = entryOf(joinChunks(parts));
+      if (root <= 1 || root > commit) continue;
+      roots.add(root);
+      if (STATISTICS.test(name)) statistics.add(root);
     }
   }
-  return { pgnos: [...seen], roots: [...roots].toSorted((a, b) => a - b) };
+  return {
+    pgnos: [...seen],
+    roots: [...roots].toSorted((a, b) => a - b),
+    statistics: [...statistics],
+  };
 }
 
 function usableBytes(page1: Uint8Array): number {
@@ -103,20 +115,26 @@ function localPayload(
   return { bytes: page.subarray(rowid.end, end), overflow };
 }
 
-/** The value of the column `rootpage`; 0 where there is none. */
-function rootOf(record: Uint8Array): number {
+/** The values of the columns `name` and `rootpage`: no text and 0 where there are none. */
+function entryOf(record: Uint8Array): { readonly name: string; readonly root: number } {
+  const nothing = { name: "", root: 0 };
   const header = readVarint(record, 0);
-  if (!header) return 0;
+  if (!header) return nothing;
+  let name = "";
   let position = header.end;
   let value = header.value;
   for (let column = 0; column <= COLUMNS_BEFORE_ROOT; column++) {
     const type = readVarint(record, position);
-    if (!type) return 0;
+    if (!type) return nothing;
     position = type.end;
-    if (column === COLUMNS_BEFORE_ROOT) return readInteger(record, value, type.value);
+    if (column === COLUMNS_BEFORE_ROOT) {
+      return { name, root: readInteger(record, value, type.value) };
+    }
+    const start = value;
     value += type.value < 12 ? (SERIAL_BYTES[type.value] ?? 0) : Math.floor((type.value - 12) / 2);
+    if (column === NAME_COLUMN) name = new TextDecoder().decode(record.subarray(start, value));
   }
-  return 0;
+  return nothing;
 }
 
 function readInteger(record: Uint8Array, offset: number, type: number): number {

@@ -52,7 +52,8 @@ export interface BundleReport {
 
 /**
  * Brings a bundle to the newest TXID with as little work as it takes: nothing, a new head, a new base
- * over the old one, or all of it from the LTX files. Begins again, once, when a file goes meanwhile.
+ * over the old one, or all of it from the LTX files. Begins again, once, when a file goes meanwhile; not
+ * where the files were given, as whoever lists them has to list anew.
  *
  * The base is written before the head that names it. Who else writes bundles of this replica is kept
  * away by the caller, as from the replica itself.

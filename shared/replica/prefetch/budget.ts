@@ -50,6 +50,14 @@ export class PrefetchBudget {
     this.settle(pgno);
   }
 
+  /** Takes a page off the account that was not fetched after all. */
+  leaveOut(pgno: number): void {
+    const fetched = this.#open.get(pgno);
+    if (fetched?.used !== false) return;
+    this.#fetchedBytes -= fetched.bytes;
+    this.#open.delete(pgno);
+  }
+
   /** Puts bytes on the account that were read along, between two frames. */
   fetchGap(bytes: number): void {
     this.#fetchedBytes += bytes;

@@ -21,6 +21,12 @@ interface Run {
   isWithinFirstColumn: boolean;
 }
 
+/** Which way the entries go that are read, and which of them is beyond. */
+interface Way {
+  readonly direction: Direction;
+  readonly isPast: (here: IndexEntry, next: IndexEntry) => boolean;
+}
+
 /** Leaves of indexes that are remembered: a join reads several. */
 const LEAVES_MAX = 4;
 /** Entries of one leaf, as far as it is not made to keep us busy. */
@@ -42,8 +48,8 @@ export interface IndexRunsOptions {
  * Rows that are read through an index: the index's leaf names the rowids, and so the pages of the table that
  * are asked for next.
  *
- * Nothing is fetched ahead until the table has been asked for the rows of two neighbours in the index;
- * but for rows of one key, which a query for that key reads all.
+ * Nothing is fetched ahead until the table has been asked for the rows of two neighbours in the index; but where
+ * the first of them is the first with its key, or with its first column, the others are likely to follow.
  */
 export class IndexRuns {
   readonly #options: IndexRunsOptions;
@@ -129,50 +135,59 @@ export class IndexRuns {
 
   #collect(run: Run, leaf: TreePage, pgno: number): number[] {
     const { budget, isAtHand, windowBytesMax: bytesMax } = this.#options;
-    const isBegun = run.windows > 0;
-    const direction = isBegun ? run.direction : this.#directionOfSameKey(run, leaf);
-    if (direction === 0) return [];
     const requestsMax = requestsOfWindow(run.windows);
     const found = new FetchWindow({ asked: pgno, budget, isAtHand, bytesMax, requestsMax });
     // Where the fault may be for several entries, each may be the one.
-    const walks = run.at
-      .slice(0, PLACES_MAX)
-      .map((at) => this.#missingAhead(run, leaf, { at, direction, isBegun }));
+    const walks = this.#ways(run, leaf).map((way) => this.#missingAhead(run, leaf, way));
     for (const missing of takingTurns(walks)) {
       if (!found.has(missing) && !found.add(missing)) break;
     }
     return found.pages;
   }
 
+  /** Where to go from the entries that a fault may be for; nowhere where one of them may be all that is wanted. */
+  #ways(run: Run, leaf: TreePage): (Way & { at: number })[] {
+    const ways: (Way & { at: number })[] = [];
+    for (const at of run.at.slice(0, PLACES_MAX)) {
+      const way = run.windows > 0 ? wayOf(run) : this.#wayFromStart(leaf, at);
+      if (way === undefined) return [];
+      ways.push({ ...way, at });
+    }
+    return run.windows > 0 || run.at.length <= PLACES_MAX ? ways : [];
+  }
+
   /** The pages not at hand on the way to the rows behind or before an entry, as far as the run may go. */
   *#missingAhead(
     run: Run,
     leaf: TreePage,
-    { at, direction, isBegun }: { at: number; direction: Direction; isBegun: boolean },
+    { at, direction, isPast }: Way & { at: number },
   ): Generator<number, void, undefined> {
     const here = this.#entryAt(leaf, at);
-    const isPast = isBegun ? run.isWithinFirstColumn && isOfAnotherFirstColumn : isOfAnotherKey;
     for (const next of this.#ahead(leaf, at, direction).take(ENTRIES_MAX)) {
       if (typeof next === "number") {
         yield next;
         return;
       }
-      if (here !== undefined && isPast && isPast(here, next)) return;
+      if (here !== undefined && isPast(here, next)) return;
       const missing = this.#options.trees.firstMissing(run.tablePgno, next.rowid) ?? 0;
       if (missing !== 0) yield missing;
     }
   }
 
-  /** Which way the entries of one key go on from the only one that a first fault may be for; 0 where neither. */
-  #directionOfSameKey({ at }: Run, leaf: TreePage): Direction | 0 {
-    const here = at.length === 1 ? this.#entryAt(leaf, at[0]) : undefined;
-    if (here === undefined) return 0;
-    const isSame = (index: number): boolean => {
-      const entry = this.#entryAt(leaf, index);
-      return entry !== undefined && haveSameKey(here, entry);
-    };
-    const [isBefore, isBehind] = [isSame(at[0] - 1), isSame(at[0] + 1)];
-    return isBefore === isBehind ? 0 : isBehind ? 1 : -1;
+  /**
+   * Where to go from an entry that a first fault may be for: it has to be the first or the last of those with its
+   * key, or with its first column. Whoever looks for one row would be somewhere among them.
+   */
+  #wayFromStart(leaf: TreePage, at: number): Way | undefined {
+    const here = this.#entryAt(leaf, at);
+    if (here === undefined) return undefined;
+    const [before, behind] = [-1, 1].map((step) => this.#entryAt(leaf, at + step));
+    for (const isPast of [isOfAnotherKey, isOfAnotherFirstColumn]) {
+      const isFirst = before === undefined || isPast(here, before);
+      const isLast = behind === undefined || isPast(here, behind);
+      if (isFirst !== isLast) return { direction: isFirst ? 1 : -1, isPast };
+    }
+    return undefined;
   }
 
   /** The entries behind or before one, also in the next leaves; of one that is not at hand its number, and no more. */
@@ -213,6 +228,12 @@ function* takingTurns(
     for (const { done, value } of results) if (done !== true) yield value;
     left = left.filter((_, index) => results[index].done !== true);
   }
+}
+
+/** A run goes on as it has gone, and ends with the first column where it has had but one. */
+function wayOf({ direction, isWithinFirstColumn }: Run): Way | undefined {
+  if (direction === 0) return undefined;
+  return { direction, isPast: isWithinFirstColumn ? isOfAnotherFirstColumn : () => false };
 }
 
 function isOfAnotherKey(here: IndexEntry, next: IndexEntry): boolean {

@@ -76,6 +76,11 @@ export class PrefetchOracle {
     this.#budget.settle(pgno);
   }
 
+  /** Notes that a page which was to come along was not fetched: what it would have cost is not spent. */
+  onLeftOut(pgno: number): void {
+    this.#budget.leaveOut(pgno);
+  }
+
   /** Notes bytes that were read for nothing between two frames: they are spent, too. */
   onGap(bytes: number): void {
     this.#budget.fetchGap(bytes);

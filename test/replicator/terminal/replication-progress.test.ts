@@ -14,7 +14,7 @@ function screen(isTTY: boolean): { stream: NodeJS.WriteStream; drawn: () => stri
 }
 
 function at(megabytes: number, work: Partial<ProgressEvent> = {}): ProgressEvent {
-  const bytes = { done_bytes: megabytes * 1e6, total_bytes: 20e6 };
+  const bytes = { done_bytes: megabytes * 1e6, total_bytes: 20e6, elapsed_ms: 1_000_000 };
   return { event: "progress", of: "image", phase: "reading", ...bytes, ...work };
 }
 
@@ -23,7 +23,9 @@ describe("ReplicationProgress", () => {
     const { stream, drawn } = screen(true);
     const progress = new ReplicationProgress(stream);
     progress.update(at(5), undefined);
-    expect(drawn()).toMatch(/^<line>reading the database █+░+ 5\.0 of 20\.0 MB .* s left$/);
+    expect(drawn()).toMatch(
+      /^<line>reading the database █+░+ 5\.0 of 20\.0 MB  0\.0 MB\/s  3\d{3} s left$/,
+    );
     progress.update(at(20), undefined);
     expect(drawn()).toMatch(/20\.0 of 20\.0 MB .*\n$/);
     progress.update(at(1, { of: "snapshot", phase: "uploading" }), "/data/app.db");

@@ -13,11 +13,11 @@ import { streamDatabase } from "../../../shared/replica/page-stream.ts";
 import { extendSnapshot, openPlan, type Snapshot } from "../../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { bundledReplica, openBundle, rowsSql } from "../../support/bundle-fixtures.ts";
-import { putSpans } from "../../support/ltx-spans.ts";
 import { countingStore } from "../../support/counting-store.ts";
 import { makeDatabaseImages } from "../../support/database-images.ts";
 import { imageAt, type Images } from "../../support/ltx-from-images.ts";
 import { concatBytes, sameBytes } from "../../support/ltx-fixtures.ts";
+import { putSpans } from "../../support/ltx-spans.ts";
 import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const LATEST = { kind: "latest" } as const;

@@ -149,3 +149,23 @@ describe("LtxDecoder", () => {
     expect(decoder.finish().pageCount).toBe(2);
   });
 });
+
+describe("a decoder that reuses its page", () => {
+  it.each(["block", "frame"] as const)(
+    "gives the same pages, one after the other: %ss",
+    (codec) => {
+      const pages = { 1: samplePage("noise", 1, 512), 2: samplePage("words", 3, 512), 3: 5 };
+      const file = ltxFile({ commit: 3, pages, codec });
+      const decoder = new LtxDecoder({ reusesPages: true });
+      const buffers = new Set<Uint8Array>();
+      const taken = [];
+      for (const { pgno, data } of decoder.push(file)) {
+        buffers.add(data);
+        taken.push({ pgno, data: data.slice() });
+      }
+      decoder.finish();
+      expect(taken).toEqual(decodeLtx(file).pages);
+      expect(buffers.size).toBe(1);
+    },
+  );
+});

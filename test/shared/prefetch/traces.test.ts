@@ -37,8 +37,11 @@ describe("one row", () => {
     expect({ faults, wasted: fetchedBytes - usedBytes }).toEqual({ faults: 1, wasted: 0 });
   });
 
-  test("by another index is two", () => {
-    const sql = "SELECT length(body) FROM items WHERE email >= 'm' LIMIT 1";
+  test.each([
+    ["of one column", "email >= 'm'"],
+    ["of two", "category = 7 AND price > 500"],
+  ])("by an index %s is two", (_, where) => {
+    const sql = `SELECT length(body) FROM items WHERE ${where} LIMIT 1`;
     const { faults, fetchedBytes, usedBytes } = cost(FRESH, sql);
     expect({ faults, wasted: fetchedBytes - usedBytes }).toEqual({ faults: 2, wasted: 0 });
   });
@@ -71,7 +74,7 @@ describe("on a connection whose own cache hides the interior pages", () => {
 
   test("rows through an index are foreseen all the same", () => {
     const { faults, rounds } = warmCost(tenOfCategory(7), tenOfCategory(700));
-    expect({ faults, rounds }).toEqual({ faults: 4, rounds: 4 });
+    expect({ faults, rounds }).toEqual({ faults: 3, rounds: 3 });
   });
 
   test("one row is still one page", () => {
@@ -87,10 +90,19 @@ describe("rows through an index", () => {
   const ofCategory = "SELECT sum(length(body)) FROM items WHERE category = 7";
   test("are foreseen from the index's leaf, and end with the value that they have in common", () => {
     for (const database of [FRESH, AGED]) {
-      const { faults, rounds, fetchedBytes, usedBytes } = cost(database, ofCategory);
-      // The leaf of the index, the first row, and six rows a round from the second on.
-      expect({ faults, rounds }).toEqual({ faults: 6, rounds: 6 });
+      const { requests, rounds, fetchedBytes, usedBytes } = cost(database, ofCategory);
+      // The leaf of the index, the first row where it does not show yet what follows, and six rows a round.
+      expect(requests).toBeGreaterThan(12);
+      expect(rounds).toBeLessThanOrEqual(2 + Math.ceil((requests - 2) / 6));
       expect(fetchedBytes).toBe(usedBytes);
+    }
+  });
+
+  test("are foreseen at once where the first of them is the first of its value", () => {
+    const sql = "SELECT length(body) FROM items WHERE category = 17 ORDER BY price";
+    for (const order of ["", "DESC"]) {
+      const { requests, rounds } = cost(AGED, `${sql} ${order} LIMIT 15`);
+      expect(rounds).toBe(1 + Math.ceil((requests - 1) / 6));
     }
   });
 
@@ -169,6 +181,19 @@ test("sizes of frames that are known only when they have come cost a few round t
   expect(unknown.rounds).toBeLessThanOrEqual(known.rounds + 3);
 });
 
+/** Most of a window: if it were paid for, nothing would be left for the others. */
+function isLeftOut(pgno: number): boolean {
+  return pgno % 10 >= 4;
+}
+
+test("pages that did not come along after all are not paid for", () => {
+  const scan = "SELECT sum(length(body)) FROM items";
+  const options = { database: FRESH, trace: FRESH.trace(scan), resident: interiorPages(FRESH) };
+  const { faults } = simulate({ ...options, isLeftOut });
+  const leftOut = new Set(options.trace.filter(isLeftOut)).size;
+  expect(faults).toBeLessThan(leftOut + 40);
+});
+
 describe("a scan", () => {
   const scan = "SELECT sum(length(body)) FROM items";
 
@@ -232,14 +257,18 @@ describe("a scan that is interrupted", () => {
   });
 });
 
+function shortRanges(count: number): string {
+  return `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    SELECT sum(length(body)) FROM n CROSS JOIN items ON id BETWEEN i * 800 AND i * 800 + 25`;
+}
+
+/** Bytes that an aged database is asked for and that nobody uses, as a share of the others. */
+function inVain(sql: string): number {
+  const { fetchedBytes, usedBytes } = cost(AGED, sql);
+  return (fetchedBytes - usedBytes) / usedBytes;
+}
+
 test("short ranges, one after the other, fetch less and less in vain", () => {
-  const shortRanges = (count: number): string =>
-    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
-     SELECT sum(length(body)) FROM n CROSS JOIN items ON id BETWEEN i * 800 AND i * 800 + 25`;
-  const inVain = (sql: string): number => {
-    const { fetchedBytes, usedBytes } = cost(AGED, sql);
-    return (fetchedBytes - usedBytes) / usedBytes;
-  };
   expect(inVain(shortRanges(20))).toBeLessThan(inVain(shortRanges(3)) / 2);
 });
 

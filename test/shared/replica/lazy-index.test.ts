@@ -227,3 +227,33 @@ describe("a long index that is damaged", () => {
     });
   });
 });
+
+test("parts of an index that do not fit together are CORRUPT_PAGE, sound as each is by itself", async () => {
+  // Its pages come twice.
+  const entries = Array.from({ length: 60_000 }, (_, n): [number, number, number] => [
+    1 + (n % 30_000),
+    100 + 500 * n,
+    500,
+  ]);
+  const bytes = indexBlock(entries);
+  const store = new MemoryStore();
+  await store.put("db/x", bytes);
+  const [info] = (await store.list({ prefix: "db/" })).objects;
+  const file = {
+    info: { ...L(3, 2, 9, 0), ...info },
+    bounds: { offset: 0, length: bytes.length, lastPgno: 30_000 },
+  };
+  const index = new LazyIndex(file, {
+    file: 0,
+    windows: new IndexWindows({ bytesMax: 10_000_000 }),
+  });
+  const replica = replicaIn(store);
+  const all = [29_500, 5_500, ...scattered(29_000, 40)];
+  const attempt = (async () => {
+    for (const pgno of all) await index.find(pgno + 1, { replica });
+  })();
+  await expect(attempt).rejects.toMatchObject({
+    code: "CORRUPT_PAGE",
+    message: '"db/x" is damaged: the parts of its page index do not fit together',
+  });
+});

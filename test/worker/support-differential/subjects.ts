@@ -1,6 +1,14 @@
 /** The subjects of the differential test in workerd: their replicas in a store, whose answers come when they like. */
 import { inject } from "vitest";
 import { parseTxid, toTxid } from "../../../shared/ltx/txid.ts";
+import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
+import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
+import {
+  readBundleHead,
+  snapshotOf,
+} from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { updateBundle } from "../../../shared/replica/edge-bundle/update-bundle.ts";
+import type { Replica } from "../../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
@@ -71,21 +79,30 @@ export async function openSubject(
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
     await store.put(key, bytes, { metadata });
   }
-  const replica = { store: jittery(store, random), path: "db", layout: "s3" } as const;
+  const filled = { store, path: "db", layout: "s3" } as const;
+  const replica = { ...filled, store: jittery(store, random) };
+  const isBundled = index % 2 === 1;
+  if (isBundled) await updateBundle(filled, storeSink(filled));
   const versions = await Promise.all(
-    subject.versions.map((txid, at) =>
-      openSnapshot(
-        replica,
-        at === subject.versions.length - 1
-          ? { kind: "latest" }
-          : { kind: "txid", txid: parseTxid(txid) ?? toTxid(0n) },
-      ),
-    ),
+    subject.versions.map((txid, at) => {
+      if (at < subject.versions.length - 1) {
+        return openSnapshot(replica, { kind: "txid", txid: parseTxid(txid) ?? toTxid(0n) });
+      }
+      return isBundled ? openByBundle(replica) : openSnapshot(replica, { kind: "latest" });
+    }),
   );
   const pages = Math.max(...versions.map(({ commit }) => commit));
   const cachedPages = Math.max(CACHED_PAGES_MIN, Math.ceil(pages * CACHED_SHARE));
   const cache = new PageCache({ bytesMax: cachedPages * (subject.pageSize + 200) });
   return { index, subject, versions, cache };
+}
+
+/** The newest version through its edge bundle, of which little is kept: parts of it are read again and again. */
+async function openByBundle(replica: Replica): Promise<Snapshot> {
+  const cache = new LocationCache({ bytesMax: 64 * 1_024 });
+  const reading = await readBundleHead(replica, { cache });
+  if (!reading.head) throw new Error(reading.reason);
+  return snapshotOf(replica, reading.head);
 }
 
 /** A reader of one version for one query, as a request has one. */

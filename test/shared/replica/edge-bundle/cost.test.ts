@@ -47,6 +47,23 @@ describe("a cold read through a bundle", () => {
     expect(reader.stats.verified).toBe(true);
   });
 
+  it("reads nothing of what SQLite begins with: pages 1 and 2, and what ANALYZE has found", async () => {
+    const sql = `${rowsSql("a", 20_000)}; ANALYZE`;
+    const { store, reader, head } = await coldReader(
+      await bundledReplica({ pageSize: 512, transactions: [sql] }),
+    );
+    store.reset();
+    const statistics = head.content.roots.at(-1)!.pgno;
+    for (const pgno of [1, 2, statistics]) await reader.load(pgno);
+    expect(store.gets).toBe(0);
+    expect(reader.stats).toMatchObject({ requests: 0, verified: true });
+    // Not the leaf beside them: those were no scan.
+    await reader.load(3);
+    // Its place in the map, and itself.
+    expect(store.gets).toBe(2);
+    expect(reader.stats.pages).toBe(1);
+  });
+
   it("takes one more where the lowest interior pages are in the base, and then one a leaf", async () => {
     const bundled = await bundledReplica(SCRIPT, { hotBytesMax: 2 * 1024 });
     expect(bundled.report.content.hot.length).toBeLessThan(10);

@@ -14,9 +14,9 @@ import { listAllFiles } from "../../../../shared/replica/load-plan.ts";
 import type { Replica } from "../../../../shared/replica/ltx-key.ts";
 import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
 import { countingStore, type CountingStore } from "../../../support/counting-store.ts";
-import { rowsSql } from "../../../support/bundle-fixtures.ts";
-import { makeDatabaseImages } from "../../../support/database-images.ts";
+import { expectBundleTruth, rowsSql } from "../../../support/bundle-fixtures.ts";
 import { putSpans } from "../../../support/ltx-spans.ts";
+import { makeDatabaseImages } from "../../../support/database-images.ts";
 import { replicaIn } from "../../../support/replica-fixtures.ts";
 
 const images = makeDatabaseImages({
@@ -98,6 +98,7 @@ describe("updateBundle", () => {
     const snapshotReads = store.keysRead.filter((key) => key === snapshot.key);
     expect(snapshotReads.length).toBeLessThan(8);
     expect(store.bytesRead).toBeLessThan(0.6 * snapshot.sizeBytes);
+    await expectBundleTruth(replica, images, 3);
   });
 
   it("makes a new base when the delta is large, once a level above 0 has it", async () => {
@@ -123,6 +124,7 @@ describe("updateBundle", () => {
     const rebased = await update();
     expect(rebased).toMatchObject({ kind: "base", txid: 3n, base: { txid: 2n } });
     expect(rebased.deltaBytes).toBeLessThan(100);
+    await expectBundleTruth(replica, large, 3);
   });
 
   it("does without an older bundle that is gone, damaged, or of another history", async () => {

@@ -137,7 +137,7 @@ describe("an answer is verified", () => {
     expect(store.gets).toBe(0);
     expect(reader.stats.verified).toBe(true);
     // And from then on for whoever finds it there.
-    const next = new PageReader(snapshot, { cache });
+    const next = new PageReader({ ...snapshot, doubtfulFiles: 0 }, { cache });
     expect(next.resident(200)).toBeDefined();
     expect(next.stats.verified).toBe(true);
   });

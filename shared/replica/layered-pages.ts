@@ -22,6 +22,10 @@ export class LayeredPages implements PageLocator {
     return this.#layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
+  get fault(): string | undefined {
+    return this.#layers.find(({ fault }) => fault !== undefined)?.fault;
+  }
+
   get(pgno: number): PageLocation | null | undefined {
     if (pgno > this.#commit) return null;
     for (const layer of this.#layers) {

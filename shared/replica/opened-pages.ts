@@ -42,7 +42,8 @@ export class OpenedPages {
   at({ pgno, file, offset, checksum }: PagePlace): CachedPage | undefined {
     const identity = this.#identities[file];
     const cached = this.#cache.get(identity, offset);
-    if (!cached || cached.isVerified || checksum === undefined) return cached;
+    if (!cached) return undefined;
+    if (cached.isVerified || checksum === undefined) return this.#asFound(file, cached);
     if (pageChecksum32(pgno, cached.page) !== checksum) {
       this.#cache.delete(identity, offset);
       return undefined;
@@ -67,7 +68,13 @@ export class OpenedPages {
     isVerified: boolean,
   ): CachedPage {
     this.#cache.set(this.#identities[file], offset, page, isVerified);
-    return { page, isVerified };
+    return this.#asFound(file, { page, isVerified });
+  }
+
+  /** A page that is what it was written as may still not be the newest version. */
+  #asFound(file: number, cached: CachedPage): CachedPage {
+    const isDoubtful = cached.isVerified && file < this.snapshot.doubtfulFiles;
+    return isDoubtful ? { ...cached, isVerified: false } : cached;
   }
 
   /**

@@ -33,6 +33,8 @@ export interface FoundPage {
 export interface PageLocator {
   /** Bytes of memory that it takes by itself, without what it keeps in caches that it shares. */
   readonly sizeBytes: number;
+  /** What makes an edge bundle that it reads useless: whoever plans again does without it. */
+  readonly fault?: string | undefined;
   /** Null when no file holds the page, as none holds the lock page; undefined when `find` has to look. */
   get(pgno: number): PageLocation | null | undefined;
   /** The page with its place, where both are in memory here, as a bundle's hot pages are. Synchronous. */

@@ -6,7 +6,7 @@ import { limitRequests } from "./limit-requests.ts";
 import { locatePages } from "./locate-pages.ts";
 import { planPageRanges } from "./page-ranges.ts";
 import { readPages } from "./read-pages.ts";
-import { reopenSnapshot, type Snapshot } from "./snapshot.ts";
+import { reopenSnapshot, type OpenPlanOptions, type Snapshot } from "./snapshot.ts";
 
 /** One piece of the stream, in bytes of pages; a few are in memory at a time. */
 const PIECE_BYTES = 1024 * 1024;
@@ -14,9 +14,13 @@ const PIECE_BYTES = 1024 * 1024;
 const PIECES_AHEAD = 2;
 const GAP_BYTES_MAX = 16 * 1024;
 
+type Reopen = (snapshot: Snapshot, options: OpenPlanOptions) => Promise<Snapshot>;
+
 export interface StreamDatabaseOptions {
   /** Part of the database file; the whole of it when left out. In bytes, within the file. */
   readonly range?: { readonly offset: number; readonly length: number } | undefined;
+  /** As `PageReaderOptions` has it. */
+  readonly reopen?: Reopen;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,7 +32,7 @@ export interface StreamDatabaseOptions {
  */
 export async function* streamDatabase(
   snapshot: Snapshot,
-  { range, signal }: StreamDatabaseOptions = {},
+  { range, reopen = reopenSnapshot, signal }: StreamDatabaseOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const { pageSize, commit } = snapshot;
   const offset = range?.offset ?? 0;
@@ -37,7 +41,7 @@ export async function* streamDatabase(
   const onAbort = () => stop.abort(signal?.reason);
   if (signal?.aborted) onAbort();
   signal?.addEventListener("abort", onAbort, { once: true });
-  const source = new PieceSource(snapshot, stop.signal);
+  const source = new PieceSource(snapshot, reopen, stop.signal);
   const pagesAPiece = Math.max(1, Math.floor(PIECE_BYTES / pageSize));
   const lastPgno = end > offset ? Math.ceil(end / pageSize) : 0;
   let nextPgno = Math.floor(offset / pageSize) + 1;
@@ -68,12 +72,14 @@ export async function* streamDatabase(
 /** Reads runs of pages; plans again at the same TXID, once, when an object has gone. */
 class PieceSource {
   readonly #snapshot: Snapshot;
+  readonly #reopen: Reopen;
   readonly #signal: AbortSignal;
   /** Shared by the pieces of this one stream that find an object gone. */
   #reopened: Promise<Snapshot> | undefined;
 
-  constructor(snapshot: Snapshot, signal: AbortSignal) {
+  constructor(snapshot: Snapshot, reopen: Reopen, signal: AbortSignal) {
     const { replica } = snapshot;
+    this.#reopen = reopen;
     const store = limitRequests(replica.store, STORE_REQUESTS_MAX);
     this.#snapshot = { ...snapshot, replica: { ...replica, store } };
     this.#signal = signal;
@@ -86,7 +92,7 @@ class PieceSource {
       return await readRun((await reopened) ?? this.#snapshot, { firstPgno, lastPgno, signal });
     } catch (error) {
       if (!isReplicaError(error, "OBJECT_MISSING") || reopened) throw error;
-      this.#reopened ??= reopenSnapshot(this.#snapshot, { signal });
+      this.#reopened ??= this.#reopen(this.#snapshot, { signal });
       return await readRun(await this.#reopened, { firstPgno, lastPgno, signal });
     }
   }

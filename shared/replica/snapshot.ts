@@ -31,6 +31,12 @@ export interface Snapshot {
   readonly plan: RestorePlan;
   /** What the locations of its pages count in: the plan's files, or more where an edge bundle knows them. */
   readonly files: readonly LtxFileInfo[];
+  /**
+   * So many of the first files may hold versions of pages that are not the newest: nobody has verified the
+   * page index of the file behind them, or its header, which says how large the database is. 0 when
+   * everything was verified.
+   */
+  readonly doubtfulFiles: number;
   readonly txid: Txid;
   /** Stamp of the newest file's header, in milliseconds since the Unix epoch. */
   readonly timestampMs: number;
@@ -86,10 +92,22 @@ export async function openSnapshot(
  *   and pages of both must not meet in one answer.
  */
 export async function reopenSnapshot(
-  { replica, files, txid, timestampMs, pageSize, commit }: Snapshot,
+  snapshot: Snapshot,
   options: OpenPlanOptions & LoadPlanOptions = {},
 ): Promise<Snapshot> {
-  const opened = await openSnapshot(replica, { kind: "txid", txid }, options);
+  const { replica, txid } = snapshot;
+  return asSameHistory(snapshot, await openSnapshot(replica, { kind: "txid", txid }, options));
+}
+
+/**
+ * What a snapshot's TXID was opened as once more.
+ *
+ * @throws {ReplicaError} `OBJECT_MISSING` when that is another history.
+ */
+export function asSameHistory(
+  { files, txid, timestampMs, pageSize, commit }: Snapshot,
+  opened: Snapshot,
+): Snapshot {
   const known = new Set(files.map(fileIdentity));
   const isSameHistory =
     opened.timestampMs === timestampMs ||
@@ -122,7 +140,8 @@ export async function openPlan(
   const { pageSize, commit, timestampMs } = newest.header;
   const pages = locateFiles(opened, { commit, windows });
   const { files, txid } = plan;
-  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+  const doubtfulFiles = countDoubtful(opened);
+  return { replica, plan, files, doubtfulFiles, txid, timestampMs, pageSize, commit, pages };
 }
 
 /**
@@ -152,7 +171,14 @@ export async function extendSnapshot(
   const pages = locateFiles(opened, { commit, windows, firstFile, older: base.pages });
   const txid = last.maxTxid;
   const plan = { ...base.plan, files: [...base.plan.files, ...newer], txid };
-  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+  const doubtful = countDoubtful(opened);
+  const doubtfulFiles = doubtful > 0 ? firstFile + doubtful : base.doubtfulFiles;
+  return { replica, plan, files, doubtfulFiles, txid, timestampMs, pageSize, commit, pages };
+}
+
+/** The files up to the newest that was not read whole. */
+function countDoubtful(opened: readonly LtxFile[]): number {
+  return opened.findLastIndex(({ checksums }) => !checksums) + 1;
 }
 
 function openFiles(

@@ -112,7 +112,7 @@ interface NamedFile {
  * The bundle with its files as the bucket calls them. What was listed with the recorded ETag is the same
  * object; what was listed with another, or not at all, shows by its last bytes what it is.
  */
-async function identify(
+export async function identify(
   replica: Replica,
   bundle: BundleHead,
   { files, isWhole }: Listing,

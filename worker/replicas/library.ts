@@ -3,12 +3,11 @@ import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.t
 import { snapshotOf, type BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import type { StampCache } from "../../shared/replica/file-stamps.ts";
 import { IndexWindows } from "../../shared/replica/index-windows.ts";
-import { loadPlan } from "../../shared/replica/load-plan.ts";
 import type { LtxFile } from "../../shared/replica/ltx-file.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-plan.ts";
-import type { Snapshot } from "../../shared/replica/snapshot.ts";
+import { asSameHistory, type Snapshot } from "../../shared/replica/snapshot.ts";
 import type { Etag } from "../../shared/storage/object-store.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
@@ -17,31 +16,21 @@ import { LooksUnderWay } from "./looks-under-way.ts";
 import { openPlanned } from "./open-plan.ts";
 import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
-import { cutPlan, readThrough, snapshotKey, type OpenedSnapshot } from "./opened-snapshot.ts";
+import {
+  cutPlan,
+  readThrough,
+  snapshotKey,
+  type BegunSnapshot,
+  type HeadOptions,
+  type LookOptions,
+  type OpenedSnapshot,
+  type OpenOptions,
+} from "./opened-snapshot.ts";
 import { identifyPlan, isSamePlan } from "./plan-identity.ts";
+import { planTarget, type PlanTargetOptions } from "./plan-target.ts";
 
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
-/** A newest state that a request may begin to read. */
-export interface BegunSnapshot {
-  readonly opened: OpenedSnapshot;
-  /** What it turns out to be, where that is still being found out. */
-  readonly settled?: Promise<OpenedSnapshot> | undefined;
-}
-
-export interface LookOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface HeadOptions extends LookOptions {
-  /** A head that was checked longer ago is checked again. */
-  readonly maxStaleMs: number;
-}
-
-interface OpenOptions extends LookOptions {
-  readonly checkedAtMs: number;
-  readonly bundle?: BundleHead | undefined;
-}
 
 /**
  * What one isolate knows of the replicas that it has been asked for: newest transactions, opened
@@ -195,6 +184,20 @@ export class Library {
     return { ...opened, exact: opened.snapshot.plan.exact };
   }
 
+  /**
+   * Opens a snapshot's TXID again when an object that led to it has gone or is another: with the bundle
+   * that is there now, so that what is damaged is told from what was replaced.
+   *
+   * @throws {ReplicaError} As `reopenSnapshot`.
+   */
+  async reopen(replica: Replica, snapshot: Snapshot, { signal }: LookOptions): Promise<Snapshot> {
+    const { txid, pages } = snapshot;
+    this.#snapshots.delete(snapshotKey(replica, txid));
+    const bundle = pages.fault === undefined ? this.readBundle(replica, { signal }) : undefined;
+    const opened = await this.#openWith(replica, { kind: "txid", txid }, bundle, signal);
+    return asSameHistory(snapshot, opened.snapshot);
+  }
+
   /** Keeps a snapshot that a reader has planned anew, because files of the one before had gone. */
   async keep(replica: Replica, snapshot: Snapshot): Promise<void> {
     const identity = await identifyPlan(snapshot.plan);
@@ -260,18 +263,27 @@ export class Library {
   }
 
   /** Plans, and asks beside that for the bundle, where nothing is known of the replica. */
-  async #openTarget(
+  #openTarget(
     replica: Replica,
     target: RestoreTarget,
     { signal }: LookOptions,
   ): Promise<OpenedSnapshot> {
-    const checkedAtMs = this.#now();
     const head = this.knownHead(replica);
-    const [plan, bundle] = await Promise.all([
-      loadPlan(replica, target, { signal, stamps: this.#stamps }),
-      head ? head.bundle : this.readBundle(replica, { signal }),
-    ]);
-    if (!head && bundle) takeFirstPages(this.pages, bundle);
+    const bundle = head ? head.bundle : this.readBundle(replica, { signal });
+    return this.#openWith(replica, target, bundle, signal);
+  }
+
+  async #openWith(
+    replica: Replica,
+    target: RestoreTarget,
+    asked: PlanTargetOptions["asked"],
+    signal: AbortSignal | undefined,
+  ): Promise<OpenedSnapshot> {
+    const checkedAtMs = this.#now();
+    const known = this.knownHead(replica)?.bundle;
+    const options = { asked, signal, stamps: this.#stamps };
+    const { plan, bundle } = await planTarget(replica, target, options);
+    if (bundle && bundle !== known) takeFirstPages(this.pages, bundle);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
   }

@@ -1,4 +1,5 @@
 import type { Txid } from "../../shared/ltx/txid.ts";
+import type { BundleHead } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { RestorePlan } from "../../shared/replica/restore-plan.ts";
 import type { Snapshot } from "../../shared/replica/snapshot.ts";
@@ -10,6 +11,27 @@ export interface OpenedSnapshot {
   readonly identity: string;
   /** When the bucket was asked for the plan, in milliseconds since the epoch. */
   readonly checkedAtMs: number;
+}
+
+/** A newest state that a request may begin to read. */
+export interface BegunSnapshot {
+  readonly opened: OpenedSnapshot;
+  /** What it turns out to be, where that is still being found out. */
+  readonly settled?: Promise<OpenedSnapshot> | undefined;
+}
+
+export interface LookOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HeadOptions extends LookOptions {
+  /** A head that was checked longer ago is checked again. */
+  readonly maxStaleMs: number;
+}
+
+export interface OpenOptions extends LookOptions {
+  readonly checkedAtMs: number;
+  readonly bundle?: BundleHead | undefined;
 }
 
 /** The plan of an earlier TXID where a file of `plan` ends with it: what comes before leads there. */

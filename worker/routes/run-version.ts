@@ -3,6 +3,7 @@ import { formatTxid } from "../../shared/ltx/txid.ts";
 import { PageReader, type PageReaderOptions } from "../../shared/replica/page-reader.ts";
 import type { QueryParameters } from "../http/query-parameters.ts";
 import { QUERY_LIMITS } from "../limits.ts";
+import type { Library } from "../replicas/library.ts";
 import type { BegunVersion, Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
 import { engineChoice } from "../sqlite/engine-choice.ts";
@@ -58,7 +59,7 @@ export async function runBegun(
 async function run({ service, parameters, signal }: RunOptions, version: Version): Promise<Run> {
   const { config, library, replica } = service;
   const { snapshot, identity } = version;
-  const reader = new PageReader(snapshot, { cache: library.pages, ...reopening(version) });
+  const reader = new PageReader(snapshot, { cache: library.pages, ...reopening(library, version) });
   const sourceKey = `${replica.path} ${identity}`;
   const wasVerified = !library.isUnverified(sourceKey);
   const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
@@ -87,8 +88,13 @@ async function run({ service, parameters, signal }: RunOptions, version: Version
  * The newest version is not opened again at its TXID when some of its files have gone: the caller looks
  * at the replica anew, with its bundle, and begins again.
  */
-function reopening({ kind, snapshot }: Version): Pick<PageReaderOptions, "reopen"> {
-  if (kind !== "latest") return {};
+function reopening(
+  library: Library,
+  { kind, snapshot }: Version,
+): Pick<PageReaderOptions, "reopen"> {
+  if (kind !== "latest") {
+    return { reopen: (gone, { signal }) => library.reopen(gone.replica, gone, { signal }) };
+  }
   const txid = formatTxid(snapshot.txid);
   return {
     reopen: () =>

@@ -16,6 +16,7 @@ import {
 import { problemResponse } from "../http/problem.ts";
 import { pumpInto } from "../http/pump.ts";
 import { cacheControlOf, versionHeaders } from "../http/version-headers.ts";
+import type { Library } from "../replicas/library.ts";
 import { openVersion, type Version } from "../replicas/open-version.ts";
 import { serviceFor } from "../service.ts";
 
@@ -81,7 +82,8 @@ async function answer(context: Context<{ Bindings: Env }>, place: Place): Promis
       { "content-range": `bytes */${sizeBytes}` },
     );
   }
-  return fileResponse(context, version, { headers, range, sizeBytes });
+  const { library } = service;
+  return fileResponse(context, version, { library, headers, range, sizeBytes });
 }
 
 /**
@@ -98,6 +100,7 @@ function rangeOf(request: Request, version: Version, etag: string) {
 }
 
 interface FileAnswer {
+  readonly library: Library;
   readonly headers: Headers;
   readonly range: FileRange | undefined;
   readonly sizeBytes: number;
@@ -106,7 +109,7 @@ interface FileAnswer {
 function fileResponse(
   context: Context<{ Bindings: Env }>,
   { snapshot }: Version,
-  { headers, range, sizeBytes }: FileAnswer,
+  { library, headers, range, sizeBytes }: FileAnswer,
 ): Response {
   const { offset, length } = range ?? { offset: 0, length: sizeBytes };
   if (range) headers.set("content-range", `bytes ${offset}-${offset + length - 1}/${sizeBytes}`);
@@ -114,7 +117,11 @@ function fileResponse(
   const status = range ? 206 : 200;
   if (context.req.method === "HEAD") return new Response(null, { status, headers });
   const { signal } = context.req.raw;
-  const chunks = streamDatabase(snapshot, { range: { offset, length }, signal });
+  const chunks = streamDatabase(snapshot, {
+    range: { offset, length },
+    reopen: (gone, look) => library.reopen(gone.replica, gone, look),
+    signal,
+  });
   const { readable, writable } = new FixedLengthStream(length);
   context.executionCtx.waitUntil(pumpInto(chunks, writable));
   return new Response(readable, { status, headers });

@@ -22,7 +22,10 @@ export async function listUnsupportedTables(
   signal: AbortSignal,
 ): Promise<readonly UnsupportedTable[] | null> {
   const sourceKey = `${replica.path} ${identity}`;
-  const reader = new PageReader(snapshot, { cache: library.pages });
+  const reader = new PageReader(snapshot, {
+    cache: library.pages,
+    reopen: (gone, look) => library.reopen(replica, gone, look),
+  });
   const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
   const query = (sql: string): Promise<QueryResult> => {
     const request = { source, sourceKey, sql, args: [], limits: QUERY_LIMITS, signal };

@@ -63,7 +63,8 @@ export async function readBundleHead(
 export function snapshotOf(replica: Replica, head: BundleHead): Snapshot {
   const { plan, locator, pageSize, commit, txid, timestampMs } = head;
   const { files } = plan;
-  return { replica, plan, files, pages: locator, pageSize, commit, txid, timestampMs };
+  const place = { replica, plan, files, pages: locator, doubtfulFiles: 0 };
+  return { ...place, pageSize, commit, txid, timestampMs };
 }
 
 /** A file of a bundle as a listing would show it. */

@@ -132,12 +132,12 @@ describe("an answer is verified", () => {
     await readPage(new PageReader(snapshot, { cache }), 200);
     store.reset();
     const pages = new Checksums(snapshot.pages);
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     expect(sameBytes((await readPage(reader, 200))!, HISTORY.page(2, 200))).toBe(true);
     expect(store.gets).toBe(0);
     expect(reader.stats.verified).toBe(true);
     // And from then on for whoever finds it there.
-    const next = new PageReader(snapshot, { cache });
+    const next = new PageReader({ ...snapshot, doubtfulFiles: 0 }, { cache });
     expect(next.resident(200)).toBeDefined();
     expect(next.stats.verified).toBe(true);
   });
@@ -159,7 +159,7 @@ describe("a page that does not match its checksum", () => {
     await damage(200);
     const snapshot = await open();
     const pages = new Checksums(snapshot.pages);
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     await expect(reader.load(200)).rejects.toMatchObject({ code: "CORRUPT_PAGE", message });
     expect(reader.resident(200)).toBeUndefined();
     await readPage(reader, 198);
@@ -174,7 +174,7 @@ describe("a page that does not match its checksum", () => {
     expect(reader.stats.verified).toBe(false);
     // What that leaves in the cache is not taken for the page by who knows better.
     const pages = new Checksums(snapshot.pages);
-    const knowing = new PageReader({ ...snapshot, pages }, { cache });
+    const knowing = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     expect(knowing.resident(200)).toBeUndefined();
     await expect(knowing.load(200)).rejects.toMatchObject({ code: "CORRUPT_PAGE", message });
   });
@@ -183,7 +183,7 @@ describe("a page that does not match its checksum", () => {
     await damage(200);
     const snapshot = await open();
     const pages = new Checksums(snapshot.pages);
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     for (const pgno of [198, 199]) await readPage(reader, pgno);
     expect(reader.resident(200)).toBeUndefined();
     await expect(reader.load(200)).rejects.toMatchObject({ code: "CORRUPT_PAGE", message });
@@ -197,7 +197,7 @@ describe("a page that does not match its checksum", () => {
       const location = { ...snapshot.pages.get(pgno)!, checksum: 1 };
       return { location, page: HISTORY.page(2, pgno).slice() };
     };
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     await expect(reader.load(200)).rejects.toMatchObject({ code: "CORRUPT_PAGE", message });
     expect(reader.resident(200)).toBeUndefined();
   });
@@ -207,7 +207,7 @@ describe("a locator that has to look", () => {
   test("is asked once for a page, before its frame is read", async () => {
     const snapshot = await open();
     const pages = new Checksums(snapshot.pages, "places");
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     await Promise.all([reader.load(200), reader.load(200)]);
     expect(sameBytes(reader.resident(200)!, HISTORY.page(2, 200))).toBe(true);
     expect({ finds: pages.finds, gets: store.gets }).toEqual({ finds: 1, gets: 2 });
@@ -217,7 +217,7 @@ describe("a locator that has to look", () => {
   test("may have the page beside its place: its frame is not read then", async () => {
     const snapshot = await open();
     const pages = new Checksums(snapshot.pages, "pages");
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     await reader.load(200);
     expect(sameBytes(reader.resident(200)!, HISTORY.page(2, 200))).toBe(true);
     expect(store.gets).toBe(1);
@@ -229,7 +229,7 @@ describe("a locator that has to look", () => {
     await readPage(new PageReader(snapshot, { cache }), 200);
     store.reset();
     const pages = new Checksums(snapshot.pages, "places");
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     await readPage(reader, 200);
     expect(store.gets).toBe(1);
     expect(reader.stats.verified).toBe(true);
@@ -238,7 +238,7 @@ describe("a locator that has to look", () => {
   test("may find that no file holds the page", async () => {
     const snapshot = await open();
     const pages = new Checksums(snapshot.pages, "places");
-    const reader = new PageReader({ ...snapshot, pages }, { cache });
+    const reader = new PageReader({ ...snapshot, pages, doubtfulFiles: 0 }, { cache });
     await expect(reader.load(PAGES + 1)).rejects.toMatchObject({
       code: "CORRUPT_PAGE",
       message: `page ${PAGES + 1} of ${PAGES} is in none of the LTX files of its plan`,
@@ -255,7 +255,7 @@ describe("a locator that has to look", () => {
     };
     let reopened = 0;
     const reader = new PageReader(
-      { ...snapshot, pages: stale },
+      { ...snapshot, pages: stale, doubtfulFiles: 0 },
       {
         cache,
         reopen: (before) => {

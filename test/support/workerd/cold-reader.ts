@@ -10,6 +10,7 @@ import { MeteredStore } from "../../../worker/replicas/metered-store.ts";
 import { ReadBudget } from "../../../worker/replicas/read-budget.ts";
 import { answerQuery } from "../../../worker/routes/answer-query.ts";
 import { getEngine } from "../../../worker/sqlite/engine.ts";
+import { officialBuild } from "../../../worker/sqlite/official/official-instance.ts";
 import { sqljsBuild } from "../../../worker/sqlite/sqljs/sqljs-instance.ts";
 import { countingStore, type CountingStore } from "../counting-store.ts";
 import { replicaIn } from "../replica-fixtures.ts";
@@ -70,13 +71,18 @@ export interface ColdReaderOptions {
   readonly path?: string;
   /** One that knows something already; a new one when left out. */
   readonly library?: Library;
+  /** The build of SQLite; chosen by the statement when left out, sql.js first. */
+  readonly engine?: "sqljs" | "official";
 }
+
+const BUILDS = { sqljs: sqljsBuild, official: officialBuild } as const;
 
 /** A reader with caches of its own. */
 export function coldReader(
   store: ObjectStore,
   {
     path = "db",
+    engine,
     library = new Library({ limits: LIBRARY_LIMITS, now: nowMs }),
   }: ColdReaderOptions = {},
 ): ColdReader {
@@ -85,13 +91,13 @@ export function coldReader(
   let isNew = true;
   const respond = async (sql: string, { at, headers, maxStaleMs = 0 }: QueryOptions = {}) => {
     // The engine is the test's own isolate's, and its connections hold pages of other readers.
-    if (isNew) (await getEngine(sqljsBuild)).live.pool.closeAll();
+    if (isNew) (await getEngine(BUILDS[engine ?? "sqljs"])).live.pool.closeAll();
     isNew = false;
     const search = new URLSearchParams({ sql, max_stale_ms: String(maxStaleMs) }).toString();
     const url = `https://eddy.test/v1/dbs/db/query?${search}`;
     const request = new Request(url, { headers: { ...headers } });
     const meter = new MeteredStore(limitRequests(counted, 6), budget);
-    const config = { ...readConfig({}), headTtlMs: 1_000 };
+    const config = { ...readConfig({ ENGINE: engine ?? "auto" }), headTtlMs: 1_000 };
     const service = { config, library, replica: replicaIn(meter, path), meter };
     const parameters = await readQueryParameters(request);
     const { signal } = request;

@@ -11,7 +11,7 @@ import { startLocalR2 } from "../support/local-r2.ts";
 
 let fixture: CliFixture;
 beforeEach(async () => {
-  fixture = await createCliFixture();
+  fixture = await createCliFixture(["--no-edge-bundle"]);
 });
 afterEach(() => fixture.remove());
 
@@ -23,7 +23,13 @@ async function commitRow(body: string): Promise<void> {
   const database = new DatabaseSync(fixture.at("app.db"));
   database.prepare("INSERT INTO t (body) VALUES (?)").run(body);
   database.close();
-  const replicate = ["replicate", fixture.at("app.db"), fixture.replicaUrl, "--once"];
+  const replicate = [
+    "replicate",
+    fixture.at("app.db"),
+    fixture.replicaUrl,
+    "--once",
+    "--no-edge-bundle",
+  ];
   expect(await eddy(replicate)).toMatchObject({ status: 0 });
 }
 
@@ -32,7 +38,7 @@ describe("eddy index of a bucket", () => {
     const r2 = await startLocalR2();
     try {
       const url = r2.storeUrl("prod/app.db");
-      const replicate = ["replicate", fixture.at("app.db"), url, "--once"];
+      const replicate = ["replicate", fixture.at("app.db"), url, "--once", "--no-edge-bundle"];
       expect(await eddy(replicate, r2.env)).toMatchObject({ status: 0 });
       const { stdout } = await eddy(["index", url, "--json"], r2.env);
       const { head, base, written } = JSON.parse(stdout);

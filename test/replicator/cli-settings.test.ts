@@ -158,6 +158,6 @@ dbs:
   });
 
   it("is off by default", () => {
-    expect(existsSync(at("snap/eddy"))).toBe(false);
+    expect(existsSync(at("snap/eddy/status.json"))).toBe(false);
   });
 });

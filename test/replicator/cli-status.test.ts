@@ -101,7 +101,7 @@ describe("eddy status", () => {
 
   it("shows who writes a replica, where its writer says so", async () => {
     const status = { writer: "host:1", at: "2026-11-26T10:00:00.000Z", txid: null, retention: {} };
-    mkdirSync(at("replica/eddy"));
+    mkdirSync(at("replica/eddy"), { recursive: true });
     writeFileSync(at("replica/eddy/status.json"), JSON.stringify(status));
     expect(await statusOf(at("app.db"), "--replica", fixture.replicaUrl)).toMatchObject([
       { replica: { writer: "host:1", writer_at: "2026-11-26T10:00:00.000Z" } },

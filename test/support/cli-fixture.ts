@@ -14,11 +14,11 @@ export interface CliFixture {
   readonly remove: () => void;
 }
 
-export async function createCliFixture(): Promise<CliFixture> {
+export async function createCliFixture(flags: readonly string[] = []): Promise<CliFixture> {
   const folder = mkdtempSync(join(tmpdir(), "eddy-cli-"));
   const at = (name: string) => join(folder, name);
   const replicaUrl = `file://${at("replica")}`;
-  const replicate = ["replicate", at("app.db"), replicaUrl, "--once"];
+  const replicate = ["replicate", at("app.db"), replicaUrl, "--once", ...flags];
   createDatabase(at("app.db"));
   expect(await eddy(replicate)).toMatchObject({ status: 0 });
   const database = new DatabaseSync(at("app.db"));

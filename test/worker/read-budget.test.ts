@@ -76,7 +76,7 @@ describe("the reads of all requests", () => {
     expect(budget.bytes).toBe(0);
   });
 
-  test("one whose request is gone makes room after a second, and a cancelled one waits no longer", async () => {
+  test("one whose request is gone makes room after five seconds, and a cancelled one waits no longer", async () => {
     let clockMs = 0;
     const budget = new ReadBudget({ bytesMax: 10, now: () => clockMs });
     await budget.begin(10, undefined);
@@ -85,8 +85,16 @@ describe("the reads of all requests", () => {
     controller.abort();
     await expect(cancelled).rejects.toMatchObject({ code: "ABORTED" });
     const patient = budget.begin(1, undefined);
-    clockMs = 1_001;
+    clockMs = 5_001;
     await patient;
     expect(budget.bytes).toBe(1);
+  });
+
+  test("one whose client leaves makes room at once", async () => {
+    const budget = new ReadBudget({ bytesMax: 10, now: () => 0 });
+    const controller = new AbortController();
+    await budget.begin(10, controller.signal);
+    controller.abort();
+    expect(budget.bytes).toBe(0);
   });
 });

@@ -81,11 +81,12 @@ export class BundleLocator implements PageLocator {
   }
 
   /**
-   * A page that the head carries and that has not been given out yet: it is decoded when somebody wants it,
-   * and costs no read. A cold start is to decode three of eighty pages, not all of them.
+   * A page that the head carries: it is decoded when somebody wants it, and costs no read. A cold start is to
+   * decode three of eighty pages, not all of them; and a scan longer than the cache, in which SQLite's own cache
+   * hides the interior pages, is to find them here again, or nobody knows what comes next.
    */
   atHand(pgno: number): FoundPage | undefined {
-    const hot = this.#opened.has(pgno) ? undefined : this.#hot.get(pgno);
+    const hot = this.#hot.get(pgno);
     return hot && this.#open(this.#decode(hot));
   }
 

@@ -34,8 +34,6 @@ const RETRY_MS = 60_000;
 export interface BundleKeeperOptions {
   /** Written to under the lease only. */
   readonly replica: Replica;
-  /** The same for who holds the lease already. */
-  readonly underLease: Replica;
   /** Where a copy of a level-0 file may be on this machine. */
   readonly localPath: (file: LtxFileInfo) => string | undefined;
   readonly now: () => number;
@@ -90,8 +88,16 @@ export class BundleKeeper implements FileWatch {
 
   /** Whatever bundle is there is of another history, whose TXIDs will be repeated. */
   async beginning(signal: AbortSignal | undefined): Promise<void> {
-    const replica = this.#options.underLease;
-    await replica.store.delete([formatHeadKey(replica)], { signal });
+    const { replica } = this.#options;
+    const key = formatHeadKey(replica);
+    try {
+      await replica.store.delete([key], { signal });
+    } catch (error) {
+      if (!isReplicaError(error, "STORE_DENIED")) throw error;
+      // Who may not delete may begin a history all the same: nobody takes what is empty for a head.
+      const found = await replica.store.get(key, { signal });
+      if (found) await replica.store.put(key, new Uint8Array(0), { signal });
+    }
     this.#head = undefined;
   }
 

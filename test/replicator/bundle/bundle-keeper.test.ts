@@ -8,6 +8,7 @@ import {
   formatHeadKey,
 } from "../../../shared/replica/edge-bundle/bundle-keys.ts";
 import { snapshotOf } from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { readStoredHead } from "../../../shared/replica/edge-bundle/update-bundle.ts";
 import { formatLtxKey, type Replica } from "../../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
@@ -71,6 +72,18 @@ async function expectCovered(fixture: MaintenanceFixture): Promise<void> {
   expect(reader.stats.verified).toBe(true);
 }
 
+/** As a bucket whose credentials may not delete. */
+function withoutDeleting(inner: ObjectStore): ObjectStore {
+  return {
+    list: (options) => inner.list(options),
+    get: (key, options) => inner.get(key, options),
+    put: (key, body, options) => inner.put(key, body, options),
+    delete: async () => {
+      throw new ReplicaError("STORE_DENIED", "no right to delete");
+    },
+  };
+}
+
 describe("the replicator's edge bundle", () => {
   it("covers what is newer when 11 files are, and when nothing more comes", async () => {
     using fixture = await start();
@@ -109,7 +122,8 @@ describe("the replicator's edge bundle", () => {
     store.reset();
     await fixture.commit(11);
     await fixture.pass(5 * SECOND);
-    expect(store).toMatchObject({ puts: 11 + 1, gets: 0, lists: 0, deletes: 0 });
+    // One look whether the base is still there.
+    expect(store).toMatchObject({ puts: 11 + 1, gets: 1, lists: 0, deletes: 0 });
     expect(await covered()).toBe(23);
     store.reset();
     await fixture.pass(24 * HOUR);
@@ -191,6 +205,25 @@ describe("the replicator's edge bundle", () => {
     using fixture = await start();
     await fixture.commit(1);
     expect(await covered()).toBeUndefined();
+    await fixture.pass(MINUTE);
+    await expectCovered(fixture);
+  });
+
+  it("keeps no history from beginning where nothing may be deleted, and leads nowhere then", async () => {
+    {
+      using fixture = await start();
+      await fixture.commit(3);
+      await fixture.pass(MINUTE);
+      expect(await covered()).toBe(3);
+    }
+    const listed = await memory.list({ prefix: "" });
+    await memory.delete(listed.objects.map(({ key }) => key).filter((key) => key.endsWith(".ltx")));
+    replica = replicaIn(withoutDeleting(store));
+    using fixture = await start();
+    await fixture.commit(1);
+    const first = { level: 0, minTxid: txid(1), maxTxid: txid(1) };
+    expect(await memory.get(formatLtxKey(replica, first))).toBeDefined();
+    expect(await readStoredHead(replica)).toBeUndefined();
     await fixture.pass(MINUTE);
     await expectCovered(fixture);
   });

@@ -61,6 +61,8 @@ export class BundleKeeper implements FileWatch {
   #newerFiles = 0;
   #newerBytes = 0;
   #hasLarge = false;
+  /** The head may name files that are not there any more: it is to be written even if nothing is newer. */
+  #mayMislead = false;
   #lastStoredMs = 0;
   #notBeforeMs = 0;
 
@@ -74,6 +76,7 @@ export class BundleKeeper implements FileWatch {
 
   /** When the head is to be written, in milliseconds since the epoch; `Infinity` while it covers what there is. */
   get dueMs(): number {
+    if (this.#mayMislead) return this.#notBeforeMs;
     if (this.#newerFiles === 0) return Number.POSITIVE_INFINITY;
     const isFar =
       this.#hasLarge || this.#newerFiles >= NEWER_FILES_MAX || this.#newerBytes >= NEWER_BYTES_MAX;
@@ -137,7 +140,7 @@ export class BundleKeeper implements FileWatch {
 
   /** Writes the head if anything is newer. */
   async writeNow(signal: AbortSignal): Promise<void> {
-    if (this.#newerFiles > 0) await this.#write(signal, new Set());
+    if (this.#newerFiles > 0 || this.#mayMislead) await this.#write(signal, new Set());
   }
 
   async #namesAny(doomed: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
@@ -145,6 +148,7 @@ export class BundleKeeper implements FileWatch {
     try {
       if (this.#head === null) this.#head = await readStoredHead(replica, signal);
     } catch (error) {
+      this.#mayMislead = true;
       this.#fail(error, signal);
       return true;
     }
@@ -155,8 +159,8 @@ export class BundleKeeper implements FileWatch {
     const { replica, now, onWritten } = this.#options;
     const [files, bytes] = [this.#newerFiles, this.#newerBytes];
     try {
-      this.#files ??= await this.#list(signal);
       if (this.#head === null) this.#head = await readStoredHead(replica, signal);
+      this.#files ??= await this.#list(signal);
       const report = await updateBundle(this.#reading, storeSink(replica, signal), {
         files: [...this.#files.values()].filter(({ key }) => !doomed.has(key)),
         head: this.#head,
@@ -167,13 +171,16 @@ export class BundleKeeper implements FileWatch {
       this.#newerFiles -= files;
       this.#newerBytes -= bytes;
       this.#hasLarge = false;
+      this.#mayMislead = false;
       this.#notBeforeMs = now() + INTERVAL_MS;
-      this.#forgetCovered(report.base.txid);
+      this.#forgetCovered();
       onWritten(report);
       if (report.kind === "base" || report.kind === "build") {
         await this.#removeBases([report.base, report.previousBase], signal);
       }
     } catch (error) {
+      // Whoever deletes goes on.
+      this.#mayMislead ||= doomed.size > 0;
       this.#fail(error, signal);
     }
   }
@@ -191,26 +198,30 @@ export class BundleKeeper implements FileWatch {
     this.#storedMeanwhile = [];
     const { replica } = this.#options;
     const files: LtxFileInfo[] = [];
+    const isNeeded = this.#needed();
     // All levels at once: a small replica takes one LIST.
     for await (const object of listObjects(replica, {
       prefix: formatReplicaPrefix(replica),
       signal,
     })) {
       const file = toLtxFile(replica, object);
-      if (file) files.push(file);
+      if (file && isNeeded(file)) files.push(file);
     }
     files.push(...this.#storedMeanwhile);
     return new Map(files.map((file) => [file.key, file]));
   }
 
+  #forgetCovered(): void {
+    const isNeeded = this.#needed();
+    for (const [key, file] of this.#files ?? []) if (!isNeeded(file)) this.#files?.delete(key);
+  }
+
   /** Level 0 may be kept for ever, and nothing of it that the base has is looked at again. */
-  #forgetCovered(baseTxid: Txid): void {
-    const named = new Set(
-      this.#head?.files.map((file) => formatLtxKey(this.#options.replica, file)),
-    );
-    for (const [key, { level, maxTxid }] of this.#files ?? []) {
-      if (level === 0 && maxTxid < baseTxid && !named.has(key)) this.#files?.delete(key);
-    }
+  #needed(): (file: LtxFileInfo) => boolean {
+    const head = this.#head;
+    if (!head) return () => true;
+    const named = new Set(head.files.map((file) => formatLtxKey(this.#options.replica, file)));
+    return ({ key, level, maxTxid }) => level > 0 || maxTxid >= head.base.txid || named.has(key);
   }
 
   /** Removes bases that no head has named for a while; a reader may still hold the one before. */
@@ -223,6 +234,11 @@ export class BundleKeeper implements FileWatch {
     const prefix = formatBasePrefix(replica);
     const listed = await Array.fromAsync(listObjects(replica, { prefix, signal }));
     const old = listed.map(({ key }) => key).filter((key) => !named.has(key));
-    if (old.length > 0) await replica.store.delete(old, { signal });
+    try {
+      if (old.length > 0) await replica.store.delete(old, { signal });
+    } catch (error) {
+      // Retention tells that nothing may be deleted; the head is written and right.
+      if (!isReplicaError(error, "STORE_DENIED")) throw error;
+    }
   }
 }

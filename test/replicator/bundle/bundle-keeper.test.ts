@@ -253,6 +253,38 @@ describe("the replicator's edge bundle", () => {
     await expectCovered(fixture);
   });
 
+  it("names no file for long that went while it could not be written, also when nothing follows", async () => {
+    let isBroken = false;
+    const broken: ObjectStore = {
+      list: (options) => store.list(options),
+      get: (key, options) => store.get(key, options),
+      delete: (keys, options) => store.delete(keys, options),
+      put: (key, body, options) => {
+        if (isBroken && key === formatHeadKey(replica)) throw new ReplicaError("R2_ERROR", "no");
+        return store.put(key, body, options);
+      },
+    };
+    replica = replicaIn(broken);
+    using fixture = await start({
+      levelIntervalsMs: [30 * SECOND],
+      retentionEnabled: true,
+      l0RetentionMs: 5 * MINUTE,
+    });
+    await fixture.commit(5);
+    await fixture.pass(MINUTE);
+    isBroken = true;
+    while (fixture.said("retention-deleted").length === 0) await fixture.pass(5 * SECOND);
+    isBroken = false;
+    await fixture.pass(2 * MINUTE);
+    for (const file of (await openBundle(replica)).files) {
+      expect(await memory.get(formatLtxKey(replica, file))).toBeDefined();
+    }
+    await expectCovered(fixture);
+    store.reset();
+    await fixture.pass(3 * MINUTE);
+    expect(store).toMatchObject({ puts: 0, lists: 0 });
+  });
+
   it("removes bases that no reader can hold any more", async () => {
     using fixture = await start();
     const written = new Set<string>();
@@ -263,6 +295,18 @@ describe("the replicator's edge bundle", () => {
     }
     expect(written.size).toBeGreaterThan(2);
     expect(await bases()).toHaveLength(2);
+    await expectCovered(fixture);
+  });
+
+  it("leaves bases where they may not be deleted, and complains of nothing", async () => {
+    replica = replicaIn(withoutDeleting(store));
+    using fixture = await start();
+    for (let round = 0; round < 4; round++) {
+      await fixture.commit(1, LARGE);
+      await fixture.pass(MINUTE);
+    }
+    expect((await bases()).length).toBeGreaterThan(2);
+    expect(fixture.said("bundle-failed")).toEqual([]);
     await expectCovered(fixture);
   });
 

@@ -1,6 +1,5 @@
 /** The edge bundle of a replica, kept up to date by whoever writes the replica. */
 import { isReplicaError, throwIfAborted, type ReplicaError } from "../../shared/errors.ts";
-import type { Txid } from "../../shared/ltx/txid.ts";
 import type { BaseReference } from "../../shared/replica/edge-bundle/bundle-format.ts";
 import {
   formatBaseKey,

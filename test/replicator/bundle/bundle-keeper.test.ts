@@ -8,7 +8,6 @@ import {
   formatHeadKey,
 } from "../../../shared/replica/edge-bundle/bundle-keys.ts";
 import { snapshotOf } from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
-import { readStoredHead } from "../../../shared/replica/edge-bundle/update-bundle.ts";
 import { formatLtxKey, type Replica } from "../../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
@@ -70,18 +69,6 @@ async function expectCovered(fixture: MaintenanceFixture): Promise<void> {
   const image = imageNow(fixture.capture.source);
   expect(differingPages(Buffer.concat(pages), image, reader.pageSize)).toEqual([]);
   expect(reader.stats.verified).toBe(true);
-}
-
-/** As a bucket whose credentials may not delete. */
-function withoutDeleting(inner: ObjectStore): ObjectStore {
-  return {
-    list: (options) => inner.list(options),
-    get: (key, options) => inner.get(key, options),
-    put: (key, body, options) => inner.put(key, body, options),
-    delete: async () => {
-      throw new ReplicaError("STORE_DENIED", "no right to delete");
-    },
-  };
 }
 
 describe("the replicator's edge bundle", () => {
@@ -209,25 +196,6 @@ describe("the replicator's edge bundle", () => {
     await expectCovered(fixture);
   });
 
-  it("keeps no history from beginning where nothing may be deleted, and leads nowhere then", async () => {
-    {
-      using fixture = await start();
-      await fixture.commit(3);
-      await fixture.pass(MINUTE);
-      expect(await covered()).toBe(3);
-    }
-    const listed = await memory.list({ prefix: "" });
-    await memory.delete(listed.objects.map(({ key }) => key).filter((key) => key.endsWith(".ltx")));
-    replica = replicaIn(withoutDeleting(store));
-    using fixture = await start();
-    await fixture.commit(1);
-    const first = { level: 0, minTxid: txid(1), maxTxid: txid(1) };
-    expect(await memory.get(formatLtxKey(replica, first))).toBeDefined();
-    expect(await readStoredHead(replica)).toBeUndefined();
-    await fixture.pass(MINUTE);
-    await expectCovered(fixture);
-  });
-
   it("does not end the replication where it cannot be written, and is tried again", async () => {
     let isBroken = true;
     const broken: ObjectStore = {
@@ -253,38 +221,6 @@ describe("the replicator's edge bundle", () => {
     await expectCovered(fixture);
   });
 
-  it("names no file for long that went while it could not be written, also when nothing follows", async () => {
-    let isBroken = false;
-    const broken: ObjectStore = {
-      list: (options) => store.list(options),
-      get: (key, options) => store.get(key, options),
-      delete: (keys, options) => store.delete(keys, options),
-      put: (key, body, options) => {
-        if (isBroken && key === formatHeadKey(replica)) throw new ReplicaError("R2_ERROR", "no");
-        return store.put(key, body, options);
-      },
-    };
-    replica = replicaIn(broken);
-    using fixture = await start({
-      levelIntervalsMs: [30 * SECOND],
-      retentionEnabled: true,
-      l0RetentionMs: 5 * MINUTE,
-    });
-    await fixture.commit(5);
-    await fixture.pass(MINUTE);
-    isBroken = true;
-    while (fixture.said("retention-deleted").length === 0) await fixture.pass(5 * SECOND);
-    isBroken = false;
-    await fixture.pass(2 * MINUTE);
-    for (const file of (await openBundle(replica)).files) {
-      expect(await memory.get(formatLtxKey(replica, file))).toBeDefined();
-    }
-    await expectCovered(fixture);
-    store.reset();
-    await fixture.pass(3 * MINUTE);
-    expect(store).toMatchObject({ puts: 0, lists: 0 });
-  });
-
   it("removes bases that no reader can hold any more", async () => {
     using fixture = await start();
     const written = new Set<string>();
@@ -295,18 +231,6 @@ describe("the replicator's edge bundle", () => {
     }
     expect(written.size).toBeGreaterThan(2);
     expect(await bases()).toHaveLength(2);
-    await expectCovered(fixture);
-  });
-
-  it("leaves bases where they may not be deleted, and complains of nothing", async () => {
-    replica = replicaIn(withoutDeleting(store));
-    using fixture = await start();
-    for (let round = 0; round < 4; round++) {
-      await fixture.commit(1, LARGE);
-      await fixture.pass(MINUTE);
-    }
-    expect((await bases()).length).toBeGreaterThan(2);
-    expect(fixture.said("bundle-failed")).toEqual([]);
     await expectCovered(fixture);
   });
 

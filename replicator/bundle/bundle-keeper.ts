@@ -128,13 +128,18 @@ export class BundleKeeper implements FileWatch {
   }
 
   /**
-   * Writes the head if its time has come.
+   * Writes the head if its time has come; where `signal` fires, perhaps not.
    *
    * @throws {ReplicaError} `WRITER_CONFLICT`; every other failure is told, and tried again later.
    */
   async runDue(signal: AbortSignal): Promise<void> {
     if (this.#options.now() < this.dueMs) return;
-    await this.#write(signal, new Set());
+    try {
+      await this.#write(signal, new Set());
+    } catch (error) {
+      // What is left is to be shipped all the same.
+      if (!signal.aborted || !isReplicaError(error, "ABORTED")) throw error;
+    }
   }
 
   /** Writes the head if anything is newer. */

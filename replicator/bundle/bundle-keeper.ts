@@ -1,6 +1,5 @@
 /** The edge bundle of a replica, kept up to date by whoever writes the replica. */
 import { isReplicaError, throwIfAborted, type ReplicaError } from "../../shared/errors.ts";
-import type { Txid } from "../../shared/ltx/txid.ts";
 import type { BaseReference } from "../../shared/replica/edge-bundle/bundle-format.ts";
 import {
   formatBaseKey,
@@ -34,8 +33,6 @@ const RETRY_MS = 60_000;
 export interface BundleKeeperOptions {
   /** Written to under the lease only. */
   readonly replica: Replica;
-  /** The same for who holds the lease already. */
-  readonly underLease: Replica;
   /** Where a copy of a level-0 file may be on this machine. */
   readonly localPath: (file: LtxFileInfo) => string | undefined;
   readonly now: () => number;
@@ -63,6 +60,8 @@ export class BundleKeeper implements FileWatch {
   #newerFiles = 0;
   #newerBytes = 0;
   #hasLarge = false;
+  /** The head may name files that are not there any more: it is to be written even if nothing is newer. */
+  #mayMislead = false;
   #lastStoredMs = 0;
   #notBeforeMs = 0;
 
@@ -76,6 +75,7 @@ export class BundleKeeper implements FileWatch {
 
   /** When the head is to be written, in milliseconds since the epoch; `Infinity` while it covers what there is. */
   get dueMs(): number {
+    if (this.#mayMislead) return this.#notBeforeMs;
     if (this.#newerFiles === 0) return Number.POSITIVE_INFINITY;
     const isFar =
       this.#hasLarge || this.#newerFiles >= NEWER_FILES_MAX || this.#newerBytes >= NEWER_BYTES_MAX;
@@ -90,8 +90,16 @@ export class BundleKeeper implements FileWatch {
 
   /** Whatever bundle is there is of another history, whose TXIDs will be repeated. */
   async beginning(signal: AbortSignal | undefined): Promise<void> {
-    const replica = this.#options.underLease;
-    await replica.store.delete([formatHeadKey(replica)], { signal });
+    const { replica } = this.#options;
+    const key = formatHeadKey(replica);
+    try {
+      await replica.store.delete([key], { signal });
+    } catch (error) {
+      if (!isReplicaError(error, "STORE_DENIED")) throw error;
+      // Who may not delete may begin a history all the same: nobody takes what is empty for a head.
+      const found = await replica.store.get(key, { signal });
+      if (found) await replica.store.put(key, new Uint8Array(0), { signal });
+    }
     this.#head = undefined;
   }
 
@@ -120,18 +128,23 @@ export class BundleKeeper implements FileWatch {
   }
 
   /**
-   * Writes the head if its time has come.
+   * Writes the head if its time has come; where `signal` fires, perhaps not.
    *
    * @throws {ReplicaError} `WRITER_CONFLICT`; every other failure is told, and tried again later.
    */
   async runDue(signal: AbortSignal): Promise<void> {
     if (this.#options.now() < this.dueMs) return;
-    await this.#write(signal, new Set());
+    try {
+      await this.#write(signal, new Set());
+    } catch (error) {
+      // What is left is to be shipped all the same.
+      if (!signal.aborted || !isReplicaError(error, "ABORTED")) throw error;
+    }
   }
 
   /** Writes the head if anything is newer. */
   async writeNow(signal: AbortSignal): Promise<void> {
-    if (this.#newerFiles > 0) await this.#write(signal, new Set());
+    if (this.#newerFiles > 0 || this.#mayMislead) await this.#write(signal, new Set());
   }
 
   async #namesAny(doomed: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
@@ -139,6 +152,7 @@ export class BundleKeeper implements FileWatch {
     try {
       if (this.#head === null) this.#head = await readStoredHead(replica, signal);
     } catch (error) {
+      this.#mayMislead = true;
       this.#fail(error, signal);
       return true;
     }
@@ -149,8 +163,8 @@ export class BundleKeeper implements FileWatch {
     const { replica, now, onWritten } = this.#options;
     const [files, bytes] = [this.#newerFiles, this.#newerBytes];
     try {
-      this.#files ??= await this.#list(signal);
       if (this.#head === null) this.#head = await readStoredHead(replica, signal);
+      this.#files ??= await this.#list(signal);
       const report = await updateBundle(this.#reading, storeSink(replica, signal), {
         files: [...this.#files.values()].filter(({ key }) => !doomed.has(key)),
         head: this.#head,
@@ -161,13 +175,16 @@ export class BundleKeeper implements FileWatch {
       this.#newerFiles -= files;
       this.#newerBytes -= bytes;
       this.#hasLarge = false;
+      this.#mayMislead = false;
       this.#notBeforeMs = now() + INTERVAL_MS;
-      this.#forgetCovered(report.base.txid);
+      this.#forgetCovered();
       onWritten(report);
       if (report.kind === "base" || report.kind === "build") {
         await this.#removeBases([report.base, report.previousBase], signal);
       }
     } catch (error) {
+      // Whoever deletes goes on.
+      this.#mayMislead ||= doomed.size > 0;
       this.#fail(error, signal);
     }
   }
@@ -185,26 +202,30 @@ export class BundleKeeper implements FileWatch {
     this.#storedMeanwhile = [];
     const { replica } = this.#options;
     const files: LtxFileInfo[] = [];
+    const isNeeded = this.#needed();
     // All levels at once: a small replica takes one LIST.
     for await (const object of listObjects(replica, {
       prefix: formatReplicaPrefix(replica),
       signal,
     })) {
       const file = toLtxFile(replica, object);
-      if (file) files.push(file);
+      if (file && isNeeded(file)) files.push(file);
     }
     files.push(...this.#storedMeanwhile);
     return new Map(files.map((file) => [file.key, file]));
   }
 
+  #forgetCovered(): void {
+    const isNeeded = this.#needed();
+    for (const [key, file] of this.#files ?? []) if (!isNeeded(file)) this.#files?.delete(key);
+  }
+
   /** Level 0 may be kept for ever, and nothing of it that the base has is looked at again. */
-  #forgetCovered(baseTxid: Txid): void {
-    const named = new Set(
-      this.#head?.files.map((file) => formatLtxKey(this.#options.replica, file)),
-    );
-    for (const [key, { level, maxTxid }] of this.#files ?? []) {
-      if (level === 0 && maxTxid < baseTxid && !named.has(key)) this.#files?.delete(key);
-    }
+  #needed(): (file: LtxFileInfo) => boolean {
+    const head = this.#head;
+    if (!head) return () => true;
+    const named = new Set(head.files.map((file) => formatLtxKey(this.#options.replica, file)));
+    return ({ key, level, maxTxid }) => level > 0 || maxTxid >= head.base.txid || named.has(key);
   }
 
   /** Removes bases that no head has named for a while; a reader may still hold the one before. */
@@ -217,6 +238,11 @@ export class BundleKeeper implements FileWatch {
     const prefix = formatBasePrefix(replica);
     const listed = await Array.fromAsync(listObjects(replica, { prefix, signal }));
     const old = listed.map(({ key }) => key).filter((key) => !named.has(key));
-    if (old.length > 0) await replica.store.delete(old, { signal });
+    try {
+      if (old.length > 0) await replica.store.delete(old, { signal });
+    } catch (error) {
+      // Retention tells that nothing may be deleted; the head is written and right.
+      if (!isReplicaError(error, "STORE_DENIED")) throw error;
+    }
   }
 }

@@ -1,7 +1,8 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ByteRange } from "../../shared/storage/object-store.ts";
+import { codeOf } from "../storage/durable-file.ts";
 
 export interface LocalCopies {
   /** What is known of a file in the store. */
@@ -36,14 +37,27 @@ export function localFirst(replica: Replica, copies: LocalCopies): Replica {
   };
 }
 
-/** Undefined where the copy is not there, or not of this size. */
+/** Undefined where the copy is not there, not of this size, or not to be read: the store has it all the same. */
 async function readCopy(
   path: string,
   sizeBytes: number,
   range: ByteRange,
 ): Promise<Uint8Array | undefined> {
-  await using file = await open(path, "r").catch(() => undefined);
-  if (!file || (await file.stat()).size !== sizeBytes) return undefined;
+  try {
+    await using file = await open(path, "r");
+    return await readRange(file, sizeBytes, range);
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function readRange(
+  file: FileHandle,
+  sizeBytes: number,
+  range: ByteRange,
+): Promise<Uint8Array | undefined> {
+  if ((await file.stat()).size !== sizeBytes) return undefined;
   const offset = "suffix" in range ? Math.max(0, sizeBytes - range.suffix) : range.offset;
   const length = Math.max(
     0,

@@ -23,7 +23,6 @@ export function keepBundle(
   if (isWanted !== true) return { replica, bundle: undefined };
   const bundle = new BundleKeeper({
     replica: underLease(replica, lease),
-    underLease: replica,
     localPath: ({ level, minTxid }) => (level === 0 ? staging.pathOf(minTxid) : undefined),
     now,
     onWritten: ({ kind, txid, headBytes }) =>

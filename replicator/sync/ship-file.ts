@@ -50,6 +50,8 @@ export class Shipping {
       lease?.renewAhead(signal);
       return { sizeBytes };
     } catch (error) {
+      // What has begun would keep its place in the store until the next attempt, which may never succeed.
+      this.drop();
       if (isReplicaError(error, "STORE_CONFLICT")) return await this.#judge(txid, error, signal);
       return { diverged: whyLost(error) };
     }

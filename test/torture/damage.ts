@@ -27,9 +27,16 @@ export function damageStaging(folder: string, random: Random): string {
     rmSync(isWhole ? folder : join(folder, "ltx"), { recursive: true });
     return isWhole ? "removed the staging directory" : "removed all staged files";
   }
+  // What is remembered of every page decides what a restart ships.
+  const sums = join(folder, "eddy-pages");
+  if (existsSync(sums) && random.below(4) === 0) return spoil(sums, random);
   // The newest matter most: a restart goes on from them.
   const name = random.below(2) === 0 ? names.at(-1)! : random.pick(names);
-  const path = join(level, name);
+  return spoil(join(level, name), random);
+}
+
+function spoil(path: string, random: Random): string {
+  const name = basename(path);
   const { size } = statSync(path);
   switch (random.below(4)) {
     case 0:

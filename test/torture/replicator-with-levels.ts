@@ -23,6 +23,9 @@ try {
     syncIntervalMs,
     levelIntervalsMs,
     snapshotIntervalMs: 400,
+    edgeBundle: true,
+    // Every file that is not made in memory goes up while it is staged.
+    earlyBytesMin: 64 * 1024,
     l0RetentionMs: 40,
     snapshotRetentionMs: 100,
     retentionCheckIntervalMs: 20,

@@ -43,12 +43,11 @@ export async function printMemory(
         worker.ask(QUESTIONS[at % QUESTIONS.length](1 + random.below(replica.rows - 10_000))),
       ),
     );
-    const over = asked.then(() => undefined);
-    // As often as it answers while they are in flight, and once more when they have ended.
-    for (let bytes: number | undefined = 0; bytes !== undefined;) {
-      heapMax = Math.max(heapMax, bytes, await workerd.liveBytes());
-      bytes = await Promise.race([over, workerd.liveBytes()]);
-    }
+    const progress = { isOver: false };
+    void asked.then(() => (progress.isOver = true));
+    // As often as it answers while they are in flight; the inspector takes one question at a time.
+    do heapMax = Math.max(heapMax, await workerd.liveBytes());
+    while (!progress.isOver);
     refused += (await asked).filter(({ status }) => status === "rejected").length;
     const stats = await (await fetch(`${workerd.url}/engine`)).json();
     wasmMax = Math.max(wasmMax, (stats as { memoryBytes: number }).memoryBytes);

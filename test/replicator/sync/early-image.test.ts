@@ -68,7 +68,10 @@ it("an image goes up while it is staged, and restores to the database", async ()
     databasePath: live.path,
     replica,
     earlyBytesMin: 5 * MIB,
-    onEvent: ({ event }: ReplicationEvent) => void order.push(event),
+    onEvent: ({ event }: ReplicationEvent) => {
+      // Told on a slow machine only.
+      if (event !== "progress") order.push(event);
+    },
   };
   await using running = await RunningReplication.start(options);
   await running.sync();

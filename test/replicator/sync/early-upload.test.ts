@@ -109,6 +109,14 @@ function begun(): number {
 /** The local R2 has no list of uploads, but it refuses a part of one that is gone. */
 async function expectUploadGone(): Promise<void> {
   await early.close();
+  await expectUploadGiven();
+}
+
+/** As `expectUploadGone`, by itself: waits for the request that gives it up. */
+async function expectUploadGiven(): Promise<void> {
+  await expect
+    .poll(() => faulty.requestsSeen().some((seen) => /^DELETE .*uploadId/.test(seen)))
+    .toBe(true);
   const target = faulty.proxy.requests.find((request) => request.target.includes("uploadId"))!;
   const id = decodeURIComponent(/uploadId=([^&]+)/.exec(target.target)?.[1] ?? "");
   const upload = faulty.r2.binding.resumeMultipartUpload(keyOf(), id);
@@ -233,5 +241,16 @@ describe("the upload of a file that is being staged", () => {
     await expect(leased.ship(FIRST, never)).rejects.toMatchObject({ code: "WRITER_CONFLICT" });
     await expectUploadGone();
     await expectNothingStored();
+  });
+
+  it("is given up when the lease cannot be had, so that it keeps no place that others wait for", async () => {
+    const lease = await Lease.look({ replica, recordPath: staging.leaseRecordPath, now: Date.now });
+    const leased = new Shipping({ replica, staging, lease, early });
+    await stage();
+    faulty.proxy.fail({ status: 403, when: ({ target }) => target.includes("lock.json") });
+    await expect(leased.ship(FIRST, never)).rejects.toMatchObject({ code: "STORE_DENIED" });
+    await expectUploadGiven();
+    await leased.ship(FIRST, never);
+    await expectStored();
   });
 });

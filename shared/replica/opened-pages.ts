@@ -16,9 +16,11 @@ export class OpenedPages {
   readonly snapshot: Snapshot;
   readonly #identities: readonly string[];
   readonly #cache: PageCache;
+  readonly #verifiedFrom: number;
 
   constructor(snapshot: Snapshot, cache: PageCache) {
     this.snapshot = snapshot;
+    this.#verifiedFrom = snapshot.verifiedFrom;
     this.#identities = snapshot.files.map(fileIdentity);
     this.#cache = cache;
   }
@@ -37,12 +39,17 @@ export class OpenedPages {
 
   /**
    * The page at a place. One that nobody has verified is, as soon as its checksum is known; where it does
-   * not match, it is forgotten and to be fetched again: if the object is damaged, that says so.
+   * not match, it is forgotten and to be fetched again: if the object is damaged, that says so. Without a
+   * checksum it is not verified, whoever has verified what lies there: which page that is, only the index
+   * says, and nobody has verified that.
    */
   at({ pgno, file, offset, checksum }: PagePlace): CachedPage | undefined {
     const identity = this.#identities[file];
     const cached = this.#cache.get(identity, offset);
-    if (!cached || cached.isVerified || checksum === undefined) return cached;
+    if (!cached) return undefined;
+    const isTrusted = checksum !== undefined && file >= this.#verifiedFrom;
+    if (cached.isVerified) return isTrusted ? cached : { page: cached.page, isVerified: false };
+    if (checksum === undefined) return cached;
     if (pageChecksum32(pgno, cached.page) !== checksum) {
       this.#cache.delete(identity, offset);
       return undefined;
@@ -67,7 +74,7 @@ export class OpenedPages {
     isVerified: boolean,
   ): CachedPage {
     this.#cache.set(this.#identities[file], offset, page, isVerified);
-    return { page, isVerified };
+    return { page, isVerified: isVerified && file >= this.#verifiedFrom };
   }
 
   /**

@@ -31,6 +31,12 @@ export interface Snapshot {
   readonly plan: RestorePlan;
   /** What the locations of its pages count in: the plan's files, or more where an edge bundle knows them. */
   readonly files: readonly LtxFileInfo[];
+  /**
+   * Index in `files` of the newest one whose page index nobody could verify; 0 where all were. Whether it
+   * has a newer version of a page of an older file is not known for sure: such a page is not verified,
+   * whatever its own checksum says.
+   */
+  readonly verifiedFrom: number;
   readonly txid: Txid;
   /** Stamp of the newest file's header, in milliseconds since the Unix epoch. */
   readonly timestampMs: number;
@@ -122,7 +128,8 @@ export async function openPlan(
   const { pageSize, commit, timestampMs } = newest.header;
   const pages = locateFiles(opened, { commit, windows });
   const { files, txid } = plan;
-  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+  const verifiedFrom = newestUnverified(opened) ?? 0;
+  return { replica, plan, files, verifiedFrom, txid, timestampMs, pageSize, commit, pages };
 }
 
 /**
@@ -152,7 +159,14 @@ export async function extendSnapshot(
   const pages = locateFiles(opened, { commit, windows, firstFile, older: base.pages });
   const txid = last.maxTxid;
   const plan = { ...base.plan, files: [...base.plan.files, ...newer], txid };
-  return { replica, plan, files, txid, timestampMs, pageSize, commit, pages };
+  const unverified = newestUnverified(opened);
+  const verifiedFrom = unverified === undefined ? base.verifiedFrom : firstFile + unverified;
+  return { replica, plan, files, verifiedFrom, txid, timestampMs, pageSize, commit, pages };
+}
+
+function newestUnverified(files: readonly LtxFile[]): number | undefined {
+  const index = files.findLastIndex(({ checksums }) => checksums === undefined);
+  return index < 0 ? undefined : index;
 }
 
 function openFiles(
@@ -161,9 +175,12 @@ function openFiles(
   { files, ...options }: OpenPlanOptions,
 ): Promise<LtxFile[]> {
   const store = limitRequests(replica.store, STORE_REQUESTS_MAX);
+  const { wholeBytesMax = 0 } = options;
   return inParallel(infos, STORE_REQUESTS_MAX, async (info) => {
     const known = files?.get(fileIdentity(info));
-    if (known) return known;
+    // One that was opened by its index, when nobody asked for more, cannot verify its pages.
+    const isMore = known?.checksums === undefined && info.sizeBytes <= wholeBytesMax;
+    if (known && !isMore) return known;
     const file = await openLtxFile({ ...replica, store }, info, options);
     files?.set(fileIdentity(info), file);
     return file;

@@ -63,7 +63,8 @@ export async function readBundleHead(
 export function snapshotOf(replica: Replica, head: BundleHead): Snapshot {
   const { plan, locator, pageSize, commit, txid, timestampMs } = head;
   const { files } = plan;
-  return { replica, plan, files, pages: locator, pageSize, commit, txid, timestampMs };
+  const pages = locator;
+  return { replica, plan, files, verifiedFrom: 0, pages, pageSize, commit, txid, timestampMs };
 }
 
 /** A file of a bundle as a listing would show it. */

@@ -18,7 +18,7 @@ import { openPlanned } from "./open-plan.ts";
 import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import { cutPlan, readThrough, snapshotKey, type OpenedSnapshot } from "./opened-snapshot.ts";
-import { identifyPlan, isSamePlan } from "./plan-identity.ts";
+import { identifyPlan, isLaterState, isSamePlan } from "./plan-identity.ts";
 
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
@@ -279,6 +279,13 @@ export class Library {
   /** Another request may have looked meanwhile; the look that began last has the last word. */
   #keepHead(replica: Replica, known: Head | undefined, found: Head): Head {
     const other = this.#heads.get(replica.path);
+    if (other && isLaterState(other.plan, found.plan)) {
+      // Its answer was under way when the next transaction came: nothing that was answered is taken back.
+      const checkedAtMs = Math.max(other.checkedAtMs, found.checkedAtMs);
+      const kept = { ...other, checkedAtMs };
+      this.#heads.set(replica.path, kept);
+      return kept;
+    }
     const isOlder = other && other !== known && other.checkedAtMs >= found.checkedAtMs;
     if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
     return found;

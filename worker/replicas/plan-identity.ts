@@ -25,3 +25,12 @@ export function isSamePlan(a: RestorePlan, b: RestorePlan): boolean {
     })
   );
 }
+
+/** Says whether `later` goes on from the newest file of `plan`: a later state of the same history. */
+export function isLaterState(later: RestorePlan, plan: RestorePlan): boolean {
+  const last = plan.files.at(-1);
+  return (
+    later.txid > plan.txid &&
+    later.files.some(({ key, etag }) => key === last?.key && etag === last.etag)
+  );
+}

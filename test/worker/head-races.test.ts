@@ -52,3 +52,22 @@ test("a look whose answer is late does not take back a newer one that was given 
   const trusting = { maxStaleMs: 60_000 };
   expect((await library.head(replicaIn(memory), trusting)).plan.txid).toBe(4n);
 });
+
+test("a TXID of a path that was begun anew is not answered from what was there before", async () => {
+  const memory = new MemoryStore();
+  for (const at of [1, 2]) await put(memory, at);
+  const replica = replicaIn(memory);
+  const library = new Library({ limits: LIBRARY_LIMITS, now: () => 1_000 });
+  await library.head(replica, { maxStaleMs: 0 });
+  const before = await library.openTxid(replica, txid(1), {});
+  const { objects } = await memory.list({ prefix: "" });
+  await memory.delete(objects.map(({ key }) => key));
+  for (const at of [1, 2, 3]) {
+    await putLtx(memory, { level: 0, minTxid: at, maxTxid: at, commit: 1, pages: { 1: 10 + at } });
+  }
+  expect((await library.head(replica, { maxStaleMs: 0 })).plan.txid).toBe(3n);
+  const after = await library.openTxid(replica, txid(1), {});
+  expect(after.identity).not.toBe(before.identity);
+  const [file] = after.snapshot.files;
+  expect(file.etag).toBe((await memory.get(file.key))?.etag);
+});

@@ -18,7 +18,7 @@ import { openPlanned } from "./open-plan.ts";
 import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import { cutPlan, readThrough, snapshotKey, type OpenedSnapshot } from "./opened-snapshot.ts";
-import { identifyPlan, isLaterState, isSamePlan } from "./plan-identity.ts";
+import { identifyPlan, isLaterState, isSameHistory, isSamePlan } from "./plan-identity.ts";
 
 /** Far more than there can be connections in the pool, or databases in use. */
 const NAMES_MAX = 1_000;
@@ -217,6 +217,10 @@ export class Library {
     const isUseless = distrust || bundle?.locator.fault !== undefined;
     if (bundle && isUseless) this.#distrusted.set(replica.path, bundle.etag);
     this.#heads.delete(replica.path);
+    this.#forgetSnapshots(replica);
+  }
+
+  #forgetSnapshots(replica: Replica): void {
     const prefix = snapshotKey(replica, "");
     for (const key of this.#snapshots.keys()) {
       if (key.startsWith(prefix)) this.#snapshots.delete(key);
@@ -286,6 +290,8 @@ export class Library {
       this.#heads.set(replica.path, kept);
       return kept;
     }
+    // TXIDs of a path that was wiped begin anew: what is kept under them is another history's.
+    if (other && !isSameHistory(other.plan, found.plan)) this.#forgetSnapshots(replica);
     const isOlder = other && other !== known && other.checkedAtMs >= found.checkedAtMs;
     if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
     return found;

@@ -151,12 +151,12 @@ test("the lock page is zeros, and no page is looked for in its place", async () 
   }
   const { objects } = await store.list({ prefix: "" });
   const files = objects.map((object) => ({ ...L(0, 1, 1, 0), ...object }));
+  const newest = { txid: txid(1), timestampMs: 0, verifiedFrom: 0 };
   const snapshot: Snapshot = {
     replica: replicaIn(store),
     plan: { files, txid: txid(1), exact: true },
     files,
-    txid: txid(1),
-    timestampMs: 0,
+    ...newest,
     pageSize: PAGE_SIZE,
     commit: lock + 1,
     pages,

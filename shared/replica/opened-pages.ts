@@ -37,13 +37,16 @@ export class OpenedPages {
 
   /**
    * The page at a place. One that nobody has verified is, as soon as its checksum is known; where it does
-   * not match, it is forgotten and to be fetched again: if the object is damaged, that says so.
+   * not match, it is forgotten and to be fetched again: if the object is damaged, that says so. Without a
+   * checksum it is not verified, whoever has verified what lies there: which page that is, only the index
+   * says, and nobody has verified that.
    */
   at({ pgno, file, offset, checksum }: PagePlace): CachedPage | undefined {
     const identity = this.#identities[file];
     const cached = this.#cache.get(identity, offset);
     if (!cached) return undefined;
-    if (cached.isVerified || checksum === undefined) return this.#asFound(file, cached);
+    if (checksum === undefined) return { page: cached.page, isVerified: false };
+    if (cached.isVerified) return this.#asFound(file, cached);
     if (pageChecksum32(pgno, cached.page) !== checksum) {
       this.#cache.delete(identity, offset);
       return undefined;

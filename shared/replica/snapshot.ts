@@ -187,9 +187,12 @@ function openFiles(
   { files, ...options }: OpenPlanOptions,
 ): Promise<LtxFile[]> {
   const store = limitRequests(replica.store, STORE_REQUESTS_MAX);
+  const { wholeBytesMax = 0 } = options;
   return inParallel(infos, STORE_REQUESTS_MAX, async (info) => {
     const known = files?.get(fileIdentity(info));
-    if (known) return known;
+    // One that was opened by its index, when nobody asked for more, cannot verify its pages.
+    const isMore = known?.checksums === undefined && info.sizeBytes <= wholeBytesMax;
+    if (known && !isMore) return known;
     const file = await openLtxFile({ ...replica, store }, info, options);
     files?.set(fileIdentity(info), file);
     return file;

@@ -10,6 +10,7 @@ import type { RestorePlan, RestoreTarget } from "../../shared/replica/restore-pl
 import { asSameHistory, type Snapshot } from "../../shared/replica/snapshot.ts";
 import type { Etag } from "../../shared/storage/object-store.ts";
 import { BoundedMap } from "./bounded-map.ts";
+import { chooseHead } from "./choose-head.ts";
 import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
 import { followHead, type Head } from "./follow-head.ts";
 import { LooksUnderWay } from "./looks-under-way.ts";
@@ -220,6 +221,10 @@ export class Library {
     const isUseless = distrust || bundle?.locator.fault !== undefined;
     if (bundle && isUseless) this.#distrusted.set(replica.path, bundle.etag);
     this.#heads.delete(replica.path);
+    this.#forgetSnapshots(replica);
+  }
+
+  #forgetSnapshots(replica: Replica): void {
     const prefix = snapshotKey(replica, "");
     for (const key of this.#snapshots.keys()) {
       if (key.startsWith(prefix)) this.#snapshots.delete(key);
@@ -288,11 +293,11 @@ export class Library {
     return { ...opened, checkedAtMs };
   }
 
-  /** Another request may have looked meanwhile; the look that began last has the last word. */
-  #keepHead(replica: Replica, known: Head | undefined, found: Head): Head {
-    const other = this.#heads.get(replica.path);
-    const isOlder = other && other !== known && other.checkedAtMs >= found.checkedAtMs;
-    if (!isOlder || found.plan.txid > other.plan.txid) this.#heads.set(replica.path, found);
-    return found;
+  #keepHead(replica: Replica, before: Head | undefined, found: Head): Head {
+    const now = this.#heads.get(replica.path);
+    const { answer, kept, isNewHistory } = chooseHead({ before, now }, found);
+    if (isNewHistory) this.#forgetSnapshots(replica);
+    this.#heads.set(replica.path, kept);
+    return answer;
   }
 }

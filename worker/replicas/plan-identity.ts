@@ -1,3 +1,4 @@
+import { fileIdentity } from "../../shared/replica/ltx-file.ts";
 import type { RestorePlan } from "../../shared/replica/restore-plan.ts";
 import { encodeHex } from "../http/base64.ts";
 
@@ -24,4 +25,16 @@ export function isSamePlan(a: RestorePlan, b: RestorePlan): boolean {
       return other?.key === key && other.etag === etag;
     })
   );
+}
+
+/** Says whether `later` goes on from the newest file of `plan`: a later state of the same history. */
+export function isLaterState(later: RestorePlan, plan: RestorePlan): boolean {
+  const last = plan.files.slice(-1);
+  return later.txid > plan.txid && isSameHistory(later, { ...plan, files: last });
+}
+
+/** Says whether two plans have a file in common: two histories of one path have none. */
+export function isSameHistory(a: RestorePlan, b: RestorePlan): boolean {
+  const known = new Set(a.files.map(fileIdentity));
+  return b.files.some((file) => known.has(fileIdentity(file)));
 }

@@ -94,6 +94,7 @@ test("through a bundle and what is newer, every page is as all files have it, an
           pages: _pages,
           plan: _plan,
           files: _files,
+          doubtfulFiles: _doubtfulFiles,
           ...whole
         } = await openPlan(replica, plan);
         expect(snapshot).toMatchObject(whole);

@@ -19,6 +19,7 @@ import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import {
   cutPlan,
+  forgetSnapshots,
   readThrough,
   snapshotKey,
   type BegunSnapshot,
@@ -221,14 +222,7 @@ export class Library {
     const isUseless = distrust || bundle?.locator.fault !== undefined;
     if (bundle && isUseless) this.#distrusted.set(replica.path, bundle.etag);
     this.#heads.delete(replica.path);
-    this.#forgetSnapshots(replica);
-  }
-
-  #forgetSnapshots(replica: Replica): void {
-    const prefix = snapshotKey(replica, "");
-    for (const key of this.#snapshots.keys()) {
-      if (key.startsWith(prefix)) this.#snapshots.delete(key);
-    }
+    forgetSnapshots(this.#snapshots, replica);
   }
 
   #freshHead(replica: Replica, maxStaleMs: number): Head | undefined {
@@ -296,7 +290,7 @@ export class Library {
   #keepHead(replica: Replica, before: Head | undefined, found: Head): Head {
     const now = this.#heads.get(replica.path);
     const { answer, kept, isNewHistory } = chooseHead({ before, now }, found);
-    if (isNewHistory) this.#forgetSnapshots(replica);
+    if (isNewHistory) forgetSnapshots(this.#snapshots, replica);
     this.#heads.set(replica.path, kept);
     return answer;
   }

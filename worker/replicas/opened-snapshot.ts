@@ -3,6 +3,7 @@ import type { BundleHead } from "../../shared/replica/edge-bundle/read-bundle-he
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { RestorePlan } from "../../shared/replica/restore-plan.ts";
 import type { Snapshot } from "../../shared/replica/snapshot.ts";
+import type { BoundedMap } from "./bounded-map.ts";
 
 /** A database at one transaction, ready to be read. */
 export interface OpenedSnapshot {
@@ -43,6 +44,17 @@ export function cutPlan(plan: RestorePlan, txid: Txid): RestorePlan | undefined 
 /** A snapshot that another request has opened, for a request with a store of its own. */
 export function readThrough(opened: OpenedSnapshot, replica: Replica): OpenedSnapshot {
   return { ...opened, snapshot: { ...opened.snapshot, replica } };
+}
+
+/** Forgets every snapshot of a replica. */
+export function forgetSnapshots(
+  snapshots: BoundedMap<string, OpenedSnapshot>,
+  replica: Replica,
+): void {
+  const prefix = snapshotKey(replica, "");
+  for (const key of snapshots.keys()) {
+    if (key.startsWith(prefix)) snapshots.delete(key);
+  }
 }
 
 /** Under which a snapshot is kept; without a TXID, what the keys of all of a replica begin with. */

@@ -50,8 +50,8 @@ dbs:
     expect(await eddy(["replicate", "-once"], env)).toMatchObject({ status: 0 });
     const { objects } = await r2.binding.list();
     const first = "0000/0000000000000001-0000000000000001.ltx";
-    // Beside the lease of each.
-    const keys = objects.map(({ key }) => key).filter((key) => !key.endsWith("/lock.json"));
+    // Beside the lease and the edge bundle of each.
+    const keys = objects.map(({ key }) => key).filter((key) => key.endsWith(".ltx"));
     expect(keys).toEqual([`prod/all/one.db/${first}`, `prod/app.db/${first}`, `prod/two/${first}`]);
     const restore = ["restore", r2.storeUrl("prod/all/one.db"), "-o", at("restored.db")];
     expect(await eddy(restore, r2.env)).toMatchObject({ status: 0 });

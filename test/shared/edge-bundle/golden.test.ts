@@ -1,19 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { Crc64 } from "../../../../shared/ltx/checksum.ts";
-import { decodeHead, encodeHead } from "../../../../shared/replica/edge-bundle/head-format.ts";
-import { storeSink } from "../../../../shared/replica/edge-bundle/bundle-sink.ts";
-import { readBundleHead } from "../../../../shared/replica/edge-bundle/read-bundle-head.ts";
-import { LocationCache } from "../../../../shared/replica/edge-bundle/location-cache.ts";
-import { updateBundle } from "../../../../shared/replica/edge-bundle/update-bundle.ts";
-import { openSnapshot } from "../../../../shared/replica/snapshot.ts";
-import { streamDatabase } from "../../../../shared/replica/page-stream.ts";
-import { childPgnos } from "../../../../shared/sqlite/btree-page.ts";
-import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
-import golden from "../../../golden/edge-bundle.json" with { type: "json" };
-import { readBase, readHead, readPart, readRecord } from "../../../support/bundle-by-the-book.ts";
-import { locate, openBundle } from "../../../support/bundle-fixtures.ts";
-import { concatBytes } from "../../../support/ltx-fixtures.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+import { Crc64 } from "../../../shared/ltx/checksum.ts";
+import { decodeHead, encodeHead } from "../../../shared/replica/edge-bundle/head-format.ts";
+import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
+import { readBundleHead } from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
+import { updateBundle } from "../../../shared/replica/edge-bundle/update-bundle.ts";
+import { openSnapshot } from "../../../shared/replica/snapshot.ts";
+import { streamDatabase } from "../../../shared/replica/page-stream.ts";
+import { childPgnos } from "../../../shared/sqlite/btree-page.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import golden from "../../golden/edge-bundle.json" with { type: "json" };
+import { readBase, readHead, readPart, readRecord } from "../../support/bundle-by-the-book.ts";
+import { locate, openBundle } from "../../support/bundle-fixtures.ts";
+import { concatBytes } from "../../support/ltx-fixtures.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const objects = new Map(
   Object.entries(golden.objects).map(([key, base64]) => [key, Buffer.from(base64, "base64")]),

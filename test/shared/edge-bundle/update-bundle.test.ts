@@ -2,22 +2,22 @@ import { beforeEach, describe, expect, it } from "vitest";
 import {
   formatBaseKey,
   formatHeadKey,
-} from "../../../../shared/replica/edge-bundle/bundle-keys.ts";
-import { countingSink, storeSink } from "../../../../shared/replica/edge-bundle/bundle-sink.ts";
-import { deleteStaleBases } from "../../../../shared/replica/edge-bundle/delete-stale-bases.ts";
+} from "../../../shared/replica/edge-bundle/bundle-keys.ts";
+import { countingSink, storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
+import { deleteStaleBases } from "../../../shared/replica/edge-bundle/delete-stale-bases.ts";
 import {
   readStoredHead,
   updateBundle,
   type UpdateBundleOptions,
-} from "../../../../shared/replica/edge-bundle/update-bundle.ts";
-import { listAllFiles } from "../../../../shared/replica/load-plan.ts";
-import type { Replica } from "../../../../shared/replica/ltx-key.ts";
-import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
-import { countingStore, type CountingStore } from "../../../support/counting-store.ts";
-import { expectBundleTruth, rowsSql } from "../../../support/bundle-fixtures.ts";
-import { putSpans } from "../../../support/ltx-spans.ts";
-import { makeDatabaseImages } from "../../../support/database-images.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+} from "../../../shared/replica/edge-bundle/update-bundle.ts";
+import { listAllFiles } from "../../../shared/replica/load-plan.ts";
+import type { Replica } from "../../../shared/replica/ltx-key.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { countingStore, type CountingStore } from "../../support/counting-store.ts";
+import { expectBundleTruth, rowsSql } from "../../support/bundle-fixtures.ts";
+import { putSpans } from "../../support/ltx-spans.ts";
+import { makeDatabaseImages } from "../../support/database-images.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const images = makeDatabaseImages({
   pageSize: 1024,

@@ -3,32 +3,32 @@ import {
   openPart,
   openRecord,
   partOf,
-} from "../../../../shared/replica/edge-bundle/base-reader.ts";
+} from "../../../shared/replica/edge-bundle/base-reader.ts";
 import {
   formatBaseKey,
   formatHeadKey,
-} from "../../../../shared/replica/edge-bundle/bundle-keys.ts";
-import { decodeHead } from "../../../../shared/replica/edge-bundle/head-format.ts";
-import { loadBase } from "../../../../shared/replica/edge-bundle/load-base.ts";
-import { LocationCache } from "../../../../shared/replica/edge-bundle/location-cache.ts";
+} from "../../../shared/replica/edge-bundle/bundle-keys.ts";
+import { decodeHead } from "../../../shared/replica/edge-bundle/head-format.ts";
+import { loadBase } from "../../../shared/replica/edge-bundle/load-base.ts";
+import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
 import {
   readBundleHead,
   snapshotOf,
-} from "../../../../shared/replica/edge-bundle/read-bundle-head.ts";
-import { PageCache } from "../../../../shared/replica/page-cache.ts";
-import { PageReader } from "../../../../shared/replica/page-reader.ts";
-import { childPgnos } from "../../../../shared/sqlite/btree-page.ts";
-import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
+} from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { PageCache } from "../../../shared/replica/page-cache.ts";
+import { PageReader } from "../../../shared/replica/page-reader.ts";
+import { childPgnos } from "../../../shared/sqlite/btree-page.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import {
   bundledReplica,
   locate,
   openBundle,
   rowsSql,
   type BundledReplica,
-} from "../../../support/bundle-fixtures.ts";
-import { imageAt } from "../../../support/ltx-from-images.ts";
-import type { FileSpan } from "../../../support/ltx-spans.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+} from "../../support/bundle-fixtures.ts";
+import { imageAt } from "../../support/ltx-from-images.ts";
+import type { FileSpan } from "../../support/ltx-spans.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const SCRIPT = {
   pageSize: 512,

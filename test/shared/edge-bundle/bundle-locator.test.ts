@@ -1,23 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { pageChecksum32 } from "../../../../shared/ltx/checksum.ts";
-import { storeSink } from "../../../../shared/replica/edge-bundle/bundle-sink.ts";
-import { LocationCache } from "../../../../shared/replica/edge-bundle/location-cache.ts";
-import { updateBundle } from "../../../../shared/replica/edge-bundle/update-bundle.ts";
-import { openSnapshot } from "../../../../shared/replica/snapshot.ts";
+import { pageChecksum32 } from "../../../shared/ltx/checksum.ts";
+import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
+import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
+import { updateBundle } from "../../../shared/replica/edge-bundle/update-bundle.ts";
+import { openSnapshot } from "../../../shared/replica/snapshot.ts";
 import {
   bundledReplica,
   locate,
   openBundle,
   rowsSql,
   type BundledReplica,
-} from "../../../support/bundle-fixtures.ts";
-import { childPgnos } from "../../../../shared/sqlite/btree-page.ts";
-import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
-import { countingStore } from "../../../support/counting-store.ts";
-import { makeDatabaseImages } from "../../../support/database-images.ts";
-import { imageAt } from "../../../support/ltx-from-images.ts";
-import { putSpans, type FileSpan } from "../../../support/ltx-spans.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+} from "../../support/bundle-fixtures.ts";
+import { childPgnos } from "../../../shared/sqlite/btree-page.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { countingStore } from "../../support/counting-store.ts";
+import { makeDatabaseImages } from "../../support/database-images.ts";
+import { imageAt } from "../../support/ltx-from-images.ts";
+import { putSpans, type FileSpan } from "../../support/ltx-spans.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 /** Holds every page's location against the page map's, and its checksum against the page. */
 async function expectSameLocations({ replica, images }: BundledReplica): Promise<void> {

@@ -1,17 +1,17 @@
 import * as fc from "fast-check";
 import { describe, it } from "vitest";
-import { storeSink } from "../../../../shared/replica/edge-bundle/bundle-sink.ts";
+import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
 import {
   updateBundle,
   type BundleReport,
-} from "../../../../shared/replica/edge-bundle/update-bundle.ts";
-import type { Replica } from "../../../../shared/replica/ltx-key.ts";
-import { MemoryStore } from "../../../../shared/storage/memory-store.ts";
-import { expectBundleTruth, rowsSql } from "../../../support/bundle-fixtures.ts";
-import { putSpans } from "../../../support/ltx-spans.ts";
-import { makeDatabaseImages } from "../../../support/database-images.ts";
-import type { Images } from "../../../support/ltx-from-images.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+} from "../../../shared/replica/edge-bundle/update-bundle.ts";
+import type { Replica } from "../../../shared/replica/ltx-key.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { expectBundleTruth, rowsSql } from "../../support/bundle-fixtures.ts";
+import { putSpans } from "../../support/ltx-spans.ts";
+import { makeDatabaseImages } from "../../support/database-images.ts";
+import type { Images } from "../../support/ltx-from-images.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const VACUUM = "COMMIT; VACUUM; BEGIN";
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { checkIdentity, withEtag } from "../../../../shared/replica/edge-bundle/check-identity.ts";
-import { formatLtxKey } from "../../../../shared/replica/ltx-key.ts";
-import type { Etag } from "../../../../shared/storage/object-store.ts";
-import { countingStore } from "../../../support/counting-store.ts";
-import { bundledReplica, openBundle, rowsSql } from "../../../support/bundle-fixtures.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+import { checkIdentity, withEtag } from "../../../shared/replica/edge-bundle/check-identity.ts";
+import { formatLtxKey } from "../../../shared/replica/ltx-key.ts";
+import type { Etag } from "../../../shared/storage/object-store.ts";
+import { countingStore } from "../../support/counting-store.ts";
+import { bundledReplica, openBundle, rowsSql } from "../../support/bundle-fixtures.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const SCRIPT = { pageSize: 1024, transactions: [rowsSql("a", 20), "DELETE FROM a WHERE id = 3"] };
 

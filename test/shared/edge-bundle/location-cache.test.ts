@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LocationCache } from "../../../../shared/replica/edge-bundle/location-cache.ts";
+import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
 
 const location = (pgno: number) => ({
   file: pgno % 7,

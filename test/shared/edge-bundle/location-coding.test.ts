@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ByteReader } from "../../../../shared/replica/edge-bundle/byte-reader.ts";
-import { ByteWriter } from "../../../../shared/replica/edge-bundle/byte-writer.ts";
+import { ByteReader } from "../../../shared/replica/edge-bundle/byte-reader.ts";
+import { ByteWriter } from "../../../shared/replica/edge-bundle/byte-writer.ts";
 import {
   LocationDecoder,
   LocationEncoder,
   UnitPlaceDecoder,
   UnitPlaceEncoder,
   type VerifiableLocation,
-} from "../../../../shared/replica/edge-bundle/location-coding.ts";
+} from "../../../shared/replica/edge-bundle/location-coding.ts";
 
 function encode(locations: readonly (VerifiableLocation | null)[]): Uint8Array {
   const writer = new ByteWriter();

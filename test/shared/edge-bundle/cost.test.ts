@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { LocationCache } from "../../../../shared/replica/edge-bundle/location-cache.ts";
+import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
 import {
   readBundleHead,
   snapshotOf,
-} from "../../../../shared/replica/edge-bundle/read-bundle-head.ts";
-import { PageCache } from "../../../../shared/replica/page-cache.ts";
-import { PageReader } from "../../../../shared/replica/page-reader.ts";
-import { childPgnos } from "../../../../shared/sqlite/btree-page.ts";
-import { countingStore } from "../../../support/counting-store.ts";
-import { bundledReplica, rowsSql, type BundledReplica } from "../../../support/bundle-fixtures.ts";
-import { replicaIn } from "../../../support/replica-fixtures.ts";
+} from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
+import { PageCache } from "../../../shared/replica/page-cache.ts";
+import { PageReader } from "../../../shared/replica/page-reader.ts";
+import { childPgnos } from "../../../shared/sqlite/btree-page.ts";
+import { countingStore } from "../../support/counting-store.ts";
+import { bundledReplica, rowsSql, type BundledReplica } from "../../support/bundle-fixtures.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
 
 const SCRIPT = { pageSize: 512, transactions: [rowsSql("a", 20_000)] };
 

@@ -1,13 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  openPart,
-  openRecord,
-  partOf,
-} from "../../../shared/replica/edge-bundle/base-reader.ts";
-import {
-  formatBaseKey,
-  formatHeadKey,
-} from "../../../shared/replica/edge-bundle/bundle-keys.ts";
+import { openPart, openRecord, partOf } from "../../../shared/replica/edge-bundle/base-reader.ts";
+import { formatBaseKey, formatHeadKey } from "../../../shared/replica/edge-bundle/bundle-keys.ts";
 import { decodeHead } from "../../../shared/replica/edge-bundle/head-format.ts";
 import { loadBase } from "../../../shared/replica/edge-bundle/load-base.ts";
 import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";

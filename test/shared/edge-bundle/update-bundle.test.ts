@@ -1,8 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import {
-  formatBaseKey,
-  formatHeadKey,
-} from "../../../shared/replica/edge-bundle/bundle-keys.ts";
+import { formatBaseKey, formatHeadKey } from "../../../shared/replica/edge-bundle/bundle-keys.ts";
 import { countingSink, storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
 import { deleteStaleBases } from "../../../shared/replica/edge-bundle/delete-stale-bases.ts";
 import {

@@ -44,7 +44,7 @@ export async function prepareImage(
   const name = `${megabytes}${isIndexed ? "" : "-bare"}`;
   const databasePath = join(place.folder, `${name}.db`);
   const rows = createShop(databasePath, megabytes * 1_000_000);
-  await replicate(place, databasePath, name);
+  await replicate(place, databasePath, name, isIndexed ? [] : ["--no-edge-bundle"]);
   if (isIndexed) await index(place, name);
   const title = `${megabytes} MB${isIndexed ? "" : ", no bundle"}`;
   return { title, path: name, databasePath, rows };
@@ -115,8 +115,14 @@ async function mergeNewest(
   await replica.store.delete(files.map(({ key }) => key));
 }
 
-async function replicate(place: Place, databasePath: string, name: string): Promise<void> {
-  await eddy(place, ["replicate", databasePath, seaweedUrl(place.seaweed, name), "--once"]);
+async function replicate(
+  place: Place,
+  databasePath: string,
+  name: string,
+  flags: readonly string[] = [],
+): Promise<void> {
+  const url = seaweedUrl(place.seaweed, name);
+  await eddy(place, ["replicate", databasePath, url, "--once", ...flags]);
 }
 
 async function index(place: Place, name: string): Promise<void> {

@@ -1,11 +1,8 @@
 /** The edge bundle of a replica, kept up to date by whoever writes the replica. */
 import { isReplicaError, throwIfAborted, type ReplicaError } from "../../shared/errors.ts";
 import type { BaseReference } from "../../shared/replica/edge-bundle/bundle-format.ts";
-import {
-  formatBaseKey,
-  formatBasePrefix,
-  formatHeadKey,
-} from "../../shared/replica/edge-bundle/bundle-keys.ts";
+import { formatHeadKey } from "../../shared/replica/edge-bundle/bundle-keys.ts";
+import { listOtherBases } from "../../shared/replica/edge-bundle/delete-stale-bases.ts";
 import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
 import type { HeadContent } from "../../shared/replica/edge-bundle/head-format.ts";
 import {
@@ -234,10 +231,7 @@ export class BundleKeeper implements FileWatch {
     signal: AbortSignal,
   ): Promise<void> {
     const { replica } = this.#options;
-    const named = new Set(kept.map((base) => base && formatBaseKey(replica, base)));
-    const prefix = formatBasePrefix(replica);
-    const listed = await Array.fromAsync(listObjects(replica, { prefix, signal }));
-    const old = listed.map(({ key }) => key).filter((key) => !named.has(key));
+    const old = (await listOtherBases(replica, kept, signal)).map(({ key }) => key);
     try {
       if (old.length > 0) await replica.store.delete(old, { signal });
     } catch (error) {

@@ -3,6 +3,7 @@ import type { LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { ByteRange } from "../../shared/storage/object-store.ts";
 import { codeOf } from "../storage/durable-file.ts";
+import { withMethods } from "../../shared/storage/with-methods.ts";
 
 export interface LocalCopies {
   /** What is known of a file in the store. */
@@ -19,10 +20,7 @@ export function localFirst(replica: Replica, copies: LocalCopies): Replica {
   const { store } = replica;
   return {
     ...replica,
-    store: {
-      list: (options) => store.list(options),
-      put: (key, body, options) => store.put(key, body, options),
-      delete: (keys, options) => store.delete(keys, options),
+    store: withMethods(store, {
       async get(key, options) {
         const info = copies.infoOf(key);
         const path = info && copies.pathOf(info);
@@ -33,7 +31,7 @@ export function localFirst(replica: Replica, copies: LocalCopies): Replica {
         }
         return await store.get(key, options);
       },
-    },
+    }),
   };
 }
 

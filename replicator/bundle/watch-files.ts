@@ -1,5 +1,6 @@
 import { parseLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import { toLtxFile, type LtxFileInfo } from "../../shared/replica/list-ltx-files.ts";
+import { withMethods } from "../../shared/storage/with-methods.ts";
 
 export interface FileWatch {
   /** A file is about to be put that begins a history: nothing was committed before it. */
@@ -15,9 +16,7 @@ export function watchFiles(replica: Replica, watch: FileWatch): Replica {
   const { store } = replica;
   return {
     ...replica,
-    store: {
-      list: (options) => store.list(options),
-      get: (key, options) => store.get(key, options),
+    store: withMethods(store, {
       async put(key, body, options) {
         const place = parseLtxKey(replica, key);
         if (place?.level === 0 && place.minTxid === 1n) await watch.beginning(options?.signal);
@@ -32,6 +31,6 @@ export function watchFiles(replica: Replica, watch: FileWatch): Replica {
         if (files.length > 0) await watch.leaving(files, options?.signal);
         await store.delete(keys, options);
       },
-    },
+    }),
   };
 }

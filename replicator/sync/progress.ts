@@ -3,6 +3,7 @@ import { SNAPSHOT_LEVEL } from "../../shared/limits.ts";
 import type { LtxPage } from "../../shared/ltx/decoder.ts";
 import { parseLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import type { LtxSource } from "./ltx-from-wal.ts";
+import { withMethods } from "../../shared/storage/with-methods.ts";
 
 /** Told so often at most, in milliseconds; what takes less is not told at all. */
 const INTERVAL_MS = 500;
@@ -82,10 +83,7 @@ export function tellUploads(replica: Replica, onProgress: OnProgress): Replica {
   const { store } = replica;
   return {
     ...replica,
-    store: {
-      list: (options) => store.list(options),
-      get: (key, options) => store.get(key, options),
-      delete: (keys, options) => store.delete(keys, options),
+    store: withMethods(store, {
       put(key, body, options) {
         const level = parseLtxKey(replica, key)?.level;
         const total = options?.sizeBytesMax;
@@ -97,7 +95,7 @@ export function tellUploads(replica: Replica, onProgress: OnProgress): Replica {
         const counter = new Counter({ of, phase: "uploading", total_bytes: total }, onProgress);
         return store.put(key, counted(body, counter), options);
       },
-    },
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Replica } from "../../shared/replica/ltx-key.ts";
 import type { Lease } from "./lease.ts";
+import { withMethods } from "../../shared/storage/with-methods.ts";
 
 /**
  * `replica` in which nothing is written or deleted but under the lease: for what is done beside level 0,
@@ -13,9 +14,7 @@ export function underLease(replica: Replica, lease: Lease | undefined): Replica 
   const never = new AbortController().signal;
   return {
     ...replica,
-    store: {
-      list: (options) => store.list(options),
-      get: (key, options) => store.get(key, options),
+    store: withMethods(store, {
       put: (key, body, options) =>
         lease.during(options?.signal ?? never, (signal) => {
           const beforeComplete = () => lease.confirm(signal);
@@ -23,6 +22,6 @@ export function underLease(replica: Replica, lease: Lease | undefined): Replica 
         }),
       delete: (keys, options) =>
         lease.during(options?.signal ?? never, (signal) => store.delete(keys, { signal })),
-    },
+    }),
   };
 }

@@ -8,6 +8,7 @@ import { OpenedPages } from "./opened-pages.ts";
 import type { CachedPage, PageCache } from "./page-cache.ts";
 import { PrefetchOracle } from "./prefetch/oracle.ts";
 import { reopenSnapshot, type OpenPlanOptions, type Snapshot } from "./snapshot.ts";
+import { withMethods } from "../storage/with-methods.ts";
 
 /** Largest window of a scan: six reads of a mebibyte, in bytes of frames. */
 const WINDOW_BYTES_MAX = 6 * 1024 * 1024;
@@ -202,16 +203,13 @@ export class PageReader {
 
   /** Counts what is read, whoever reads it: locators do too. */
   #metered(store: ObjectStore): ObjectStore {
-    return {
-      list: (options) => store.list(options),
+    return withMethods(store, {
       get: async (key, options) => {
         this.#stats.requests++;
         const stored = await store.get(key, options);
         this.#stats.bytes += stored?.bytes.length ?? 0;
         return stored;
       },
-      put: (key, body, options) => store.put(key, body, options),
-      delete: (keys, options) => store.delete(keys, options),
-    };
+    });
   }
 }

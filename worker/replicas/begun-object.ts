@@ -1,6 +1,7 @@
 import { resolveRange } from "../../shared/storage/byte-range.ts";
 import { joinChunks } from "../../shared/storage/bytes.ts";
 import type { GetOptions, ObjectStore, StoredBytes } from "../../shared/storage/object-store.ts";
+import { withMethods } from "../../shared/storage/with-methods.ts";
 
 /**
  * `store` as one who has read the beginning of one object sees it: what lies in that beginning is
@@ -28,10 +29,7 @@ export function withBeginning(
     return rest && { ...beginning, bytes: joinChunks([begun, rest.bytes]) };
   };
 
-  return {
-    list: (options) => store.list(options),
+  return withMethods(store, {
     get: (wanted, options = {}) => (wanted === key ? read(options) : store.get(wanted, options)),
-    put: (target, body, options) => store.put(target, body, options),
-    delete: (keys, options) => store.delete(keys, options),
-  };
+  });
 }

@@ -28,13 +28,21 @@ export async function deleteStaleBases(
   const head = await readStoredHead(replica, signal);
   // Without a head to go by, nothing is known to be stale.
   if (!head) return [];
-  const kept = [head.base, ...(previous ? [previous] : [])];
-  const keptKeys = new Set(kept.map((base) => formatBaseKey(replica, base)));
-  const isStale = ({ key, uploadedAtMs }: ObjectInfo) =>
-    !keptKeys.has(key) && uploadedAtMs < nowMs - SAFE_AGE_MS;
-  const prefix = formatBasePrefix(replica);
-  const objects = await Array.fromAsync(listObjects(replica, { prefix, signal }));
-  const stale = objects.filter(isStale).map(({ key }) => key);
+  const others = await listOtherBases(replica, [head.base, previous], signal);
+  const isStale = ({ uploadedAtMs }: ObjectInfo) => uploadedAtMs < nowMs - SAFE_AGE_MS;
+  const stale = others.filter(isStale).map(({ key }) => key);
   if (stale.length > 0) await replica.store.delete(stale, { signal });
   return stale;
+}
+
+/** The bases beside a replica but for those that are kept. */
+export async function listOtherBases(
+  replica: Replica,
+  kept: readonly (BaseReference | undefined)[],
+  signal: AbortSignal | undefined,
+): Promise<readonly ObjectInfo[]> {
+  const keptKeys = new Set(kept.map((base) => base && formatBaseKey(replica, base)));
+  const prefix = formatBasePrefix(replica);
+  const objects = await Array.fromAsync(listObjects(replica, { prefix, signal }));
+  return objects.filter(({ key }) => !keptKeys.has(key));
 }

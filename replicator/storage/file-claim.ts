@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { link, readFile, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Etag } from "../../shared/storage/object-store.ts";
 import { codeOf, removeFile, TEMPORARY_SUFFIX } from "./durable-file.ts";
@@ -33,13 +33,29 @@ export async function claimReplacement(
   const content = createHash("sha256").update(etag).digest("hex").slice(0, 16);
   const claim = `${path}.${content}.claim${TEMPORARY_SUFFIX}`;
   await breakStaleClaim(claim);
-  try {
-    await writeFile(claim, OWNER, { flag: "wx" });
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return undefined;
-    throw error;
-  }
+  if (!(await createOwned(claim))) return undefined;
   return { release: () => removeFile(claim) };
+}
+
+/**
+ * Creates `path`, with its owner in it from the first moment: a process that is killed in between must
+ * not leave a file that says of nobody whether he lives.
+ *
+ * @returns False where there is such a file.
+ */
+async function createOwned(path: string): Promise<boolean> {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}${TEMPORARY_SUFFIX}`;
+  try {
+    // Not forced to disk: after a power failure it is old, or gone.
+    await writeFile(temporary, OWNER, { flag: "wx" });
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    await removeFile(temporary);
+  }
 }
 
 /**
@@ -50,10 +66,7 @@ async function breakStaleClaim(claim: string): Promise<void> {
   const stale = await staleIdentity(claim);
   if (stale === undefined) return;
   const right = `${claim}.${stale}${TEMPORARY_SUFFIX}`;
-  try {
-    await writeFile(right, OWNER, { flag: "wx" });
-  } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
+  if (!(await createOwned(right))) {
     // Left by a process that died over it: the next one may.
     if ((await staleIdentity(right)) !== undefined) await removeFile(right);
     return;

@@ -15,7 +15,6 @@ import { lookCold, readBundle, type ColdLook } from "./cold-look.ts";
 import { followHead, type Head } from "./follow-head.ts";
 import { LooksUnderWay } from "./looks-under-way.ts";
 import { openPlanned } from "./open-plan.ts";
-import { takeFirstPages, takePages } from "./take-pages.ts";
 import { weighFile, weighHead, weighSnapshot, type LibraryMemory } from "./library-memory.ts";
 import {
   cutPlan,
@@ -231,13 +230,11 @@ export class Library {
     return isFresh && maxStaleMs > 0 ? known : undefined;
   }
 
-  async #look(
+  #look(
     replica: Replica,
     { nowMs, signal }: LookOptions & { readonly nowMs: number },
   ): Promise<ColdLook> {
-    const look = await lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
-    if (look.bundle) takeFirstPages(this.pages, look.bundle);
-    return look;
+    return lookCold(replica, { ...this.#bundleOptions(replica, signal), nowMs });
   }
 
   #bundleOptions({ path }: Replica, signal: AbortSignal | undefined) {
@@ -256,8 +253,6 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const head = this.#keepHead(replica, undefined, await look.head);
-    // Under the names of the bundle they may have been given out already, and are not given out twice.
-    if (head.bundle && head.bundle !== look.bundle) takePages(this.pages, head.bundle);
     return this.open(replica, head.plan, { ...head, signal });
   }
 
@@ -279,10 +274,8 @@ export class Library {
     signal: AbortSignal | undefined,
   ): Promise<OpenedSnapshot> {
     const checkedAtMs = this.#now();
-    const known = this.knownHead(replica)?.bundle;
     const options = { asked, signal, stamps: this.#stamps };
     const { plan, bundle } = await planTarget(replica, target, options);
-    if (bundle && bundle !== known) takeFirstPages(this.pages, bundle);
     const opened = await this.open(replica, plan, { checkedAtMs, bundle, signal });
     return { ...opened, checkedAtMs };
   }

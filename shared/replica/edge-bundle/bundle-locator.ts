@@ -90,15 +90,6 @@ export class BundleLocator implements PageLocator {
     return hot && this.#open(this.#decode(hot));
   }
 
-  /** Pages that the head carries, decoded one by one: for who wants them all at hand at once. */
-  *hotPages(): Generator<{ readonly page: Uint8Array; readonly location: VerifiableLocation }> {
-    for (const { bytes } of this.#head.hot) {
-      const record = this.#decode(bytes);
-      this.#open(record);
-      yield { page: record.page, location: record.location };
-    }
-  }
-
   #known(pgno: number): VerifiableLocation | undefined {
     return this.#roots.get(pgno)?.location ?? this.#cache.get(this.#locations, pgno);
   }

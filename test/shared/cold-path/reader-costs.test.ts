@@ -6,7 +6,6 @@ import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
 import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
 import { snapshotOf } from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { formatLtxKey } from "../../../shared/replica/ltx-key.ts";
-import { fileIdentity } from "../../../shared/replica/ltx-file.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
@@ -182,9 +181,6 @@ test("through an edge bundle all of that costs no more, beginning with nothing b
     const cache = new PageCache({ bytesMax: 40_000_000 });
     const head = await openBundle(replica, new LocationCache({ bytesMax: 8_000_000 }));
     const opened = snapshotOf(replica, head);
-    for (const { page, location } of head.locator.hotPages()) {
-      cache.set(fileIdentity(opened.files[location.file]), location.offset, page);
-    }
     const cost = await run(fresh, sql, cache, opened);
     expect(cost.rounds).toBeLessThanOrEqual(rounds);
   }

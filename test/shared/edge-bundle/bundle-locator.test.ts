@@ -122,19 +122,6 @@ describe("BundleLocator", () => {
     expect(await locator.find(commit + 1, { replica })).toEqual({ location: null });
   });
 
-  it("gives out all the pages of its head at once, for who wants them", async () => {
-    const { replica, images } = await bundledReplica({ transactions: [rowsSql("a", 2_000)] });
-    const { locator, content } = await openBundle(replica);
-    const image = imageAt(images, 1);
-    const pages = [...locator.hotPages()];
-    expect(pages).toHaveLength(content.hot.length);
-    for (const [index, { page, location }] of pages.entries()) {
-      const { pgno } = content.hot[index];
-      expect(Buffer.from(page).equals(image.subarray((pgno - 1) * 4096, pgno * 4096))).toBe(true);
-      expect(locator.get(pgno)).toEqual(location);
-    }
-  });
-
   it("gives out a page of its head without a read, as often as it is asked, and its children's places with it", async () => {
     const { replica, images } = await bundledReplica({ transactions: [rowsSql("a", 2_000)] });
     const { locator, content } = await openBundle(replica);

@@ -78,7 +78,8 @@ export class EngineChoice {
   async prepare(database: string): Promise<void> {
     if (!this.#isReady) await new Promise((resolve) => setTimeout(resolve, START_LATER_MS));
     this.#isReady = true;
-    await this.#engineOf(this.#remembered.get(database) ?? this.#first).catch(() => undefined);
+    const engine = this.#engineOf(this.#remembered.get(database) ?? this.#first);
+    await engine.then((ready) => ready.warm()).catch(() => undefined);
   }
 
   get #first(): SqliteBuild {

@@ -82,6 +82,11 @@ export class Engine implements MemoryHolder {
     return (this.#live ??= this.#start());
   }
 
+  /** Starts the instance that the next query would start. */
+  warm(): void {
+    void this.live;
+  }
+
   get memoryBytes(): number {
     return this.#live?.sqlite.memoryBytes ?? 0;
   }

@@ -5,6 +5,7 @@ import {
   PageIndexWriter,
   readPageIndex,
 } from "../../../shared/ltx/page-index.ts";
+import { readUvarint } from "../../../shared/ltx/varint.ts";
 import { concatBytes, indexBlock, patched } from "../../support/ltx-fixtures.ts";
 
 type Entry = [pgno: number, offset: number, size: number];
@@ -13,6 +14,27 @@ function read(block: Uint8Array): { entries: Entry[]; end: number } {
   const entries: Entry[] = [];
   const end = readPageIndex(block, (...entry) => void entries.push(entry));
   return { entries, end };
+}
+
+/** The same, varint after varint. */
+function readPlainly(block: Uint8Array): Entry[] {
+  const cursor = { bytes: block, offset: 0 };
+  const refuse = (what: string) => {
+    throw new Error(`the page index is damaged: ${what}`);
+  };
+  const entries: Entry[] = [];
+  let [previous, end] = [0, 100];
+  for (let pgno = readUvarint(cursor); pgno !== 0; pgno = readUvarint(cursor)) {
+    const [offset, size] = [readUvarint(cursor), readUvarint(cursor)];
+    if (pgno <= previous) refuse(`page ${pgno} follows page ${previous}`);
+    if (pgno > 0xffff_ffff) refuse(`${pgno} is larger than any page number`);
+    if (offset !== end) refuse(`the frame of page ${pgno} is at byte ${offset}, not at ${end}`);
+    entries.push([pgno, offset, size]);
+    [previous, end] = [pgno, offset + size];
+  }
+  const extra = block.length - cursor.offset;
+  if (extra !== 0) refuse(`${extra} bytes follow its terminator`);
+  return entries;
 }
 
 /** Entries for the frames of ascending pages, of the given sizes, one behind the other. */
@@ -68,6 +90,30 @@ describe("readPageIndex", () => {
         const length = new DataView(written.buffer).getBigUint64(written.length - 8);
         expect(length).toBe(BigInt(written.length - 8));
       }),
+    );
+  });
+
+  it("reads any bytes as whoever reads varint after varint does, to the same sentence", () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      // Few of any bytes are varints of many bytes, and few of those end well.
+      fc.array(fc.constantFrom(0, 1, 36, 100, 0x7f, 0x80, 0x81, 0xff), { maxLength: 40 }),
+      chains.map((entries) => concatBytes(write(entries)).subarray(0, -8)),
+    );
+    const outcome = (reading: (block: Uint8Array) => Entry[]) => (block: Uint8Array) => {
+      try {
+        return reading(block);
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const [ours, plain] = [outcome((block) => read(block).entries), outcome(readPlainly)];
+    fc.assert(
+      fc.property(bytes, (block) => {
+        const whole = Uint8Array.from(block);
+        expect(ours(whole)).toEqual(plain(whole));
+      }),
+      { numRuns: 2_000 },
     );
   });
 

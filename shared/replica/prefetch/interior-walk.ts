@@ -63,14 +63,15 @@ export class InteriorWalk {
   }
 
   *#interiorPages(): Generator<number, void, undefined> {
-    const pgnos = [...this.#roots()].toReversed();
+    const pgnos = [...this.#roots()];
+    // Level by level: what is looked for hangs mostly right below a root, and each page that is looked at is decoded.
     // A ring of damaged pages is walked until the looks are used up.
-    for (let looks = 0; looks < LOOKS_MAX && pgnos.length > 0; looks++) {
-      const page = this.#pages.page(pgnos.pop()!);
+    for (let looks = 0; looks < LOOKS_MAX && looks < pgnos.length; looks++) {
+      const page = this.#pages.page(pgnos[looks]);
       if (page?.isInterior !== true) continue;
       yield page.pgno;
       if (!this.#areInterior(page) || pgnos.length > LOOKS_MAX) continue;
-      for (let index = page.cellCount; index >= 0; index--) pgnos.push(childAt(page, index));
+      for (let index = 0; index <= page.cellCount; index++) pgnos.push(childAt(page, index));
     }
   }
 

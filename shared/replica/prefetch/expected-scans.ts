@@ -59,6 +59,7 @@ export class ExpectedScans {
 
   /** Sets the trees, by their roots, in the place of those before. */
   expect(rootPgnos: readonly number[]): void {
+    if (rootPgnos.length === 0 && this.#progress.size === 0) return;
     this.#progress.clear();
     for (const rootPgno of rootPgnos) this.#progress.set(rootPgno, undefined);
     this.#options.trees.expect(new Set(rootPgnos));

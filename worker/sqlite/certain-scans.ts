@@ -3,7 +3,9 @@ export interface Instruction {
   readonly opcode: string;
   readonly p1: number;
   readonly p2: number;
+  /** Looked at where `USING_P3` has the opcode. */
   readonly p3: number;
+  /** Looked at where `USING_P5` has the opcode. */
   readonly p5: number;
 }
 
@@ -50,6 +52,10 @@ const LOOPS: ReadonlyMap<string, string> = new Map([
   ["Rewind", "Next"],
   ["Last", "Prev"],
 ]);
+
+/** The only ones whose P3 or P5 is looked at. */
+export const USING_P3 = wordsOf("Count DeferredSeek InitCoroutine Jump OpenRead ReopenIdx");
+export const USING_P5 = wordsOf("OpenRead ReopenIdx");
 
 /** Of P3 of OpenRead: the database itself, and not the one for what is temporary. */
 const MAIN_DATABASE = 0;

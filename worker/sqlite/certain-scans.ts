@@ -38,9 +38,9 @@ const OTHERS = wordsOf("EndCoroutine Halt Jump Return");
 /** Where the statement, or what reads its rows, may leave a loop for good. */
 const LEAVING = wordsOf("EndCoroutine Halt InitCoroutine ResultRow Yield");
 
-/** Those that read pages of the tree of their cursor: P1, and P3 of DeferredSeek. */
+/** Those that read pages below the root of their cursor's tree: P1, and P3 of DeferredSeek. IfEmpty reads the root alone. */
 const MOVING = wordsOf(`
-  Count DeferredSeek Delete FinishSeek Found IdxInsert IfEmpty IfNoHope IfSizeBetween IfSmaller Insert Last NewRowid Next NoConflict
+  Count DeferredSeek Delete FinishSeek Found IdxInsert IfNoHope IfSizeBetween IfSmaller Insert Last NewRowid Next NoConflict
   NotExists NotFound Prev Rewind SeekGE SeekGT SeekLE SeekLT SeekRowid SeekScan Sort
 `);
 

@@ -8,6 +8,8 @@ const SQLITE_DONE = 101;
 const EXPLAIN = encodeSql("EXPLAIN ");
 /** Without it a SELECT reads no tree. */
 const FROM = /from/i;
+/** Bytes of a text that is compiled once more. */
+const SQL_BYTES_MAX = 4_000;
 const NO_SCANS: readonly number[] = [];
 
 /** Columns of EXPLAIN: the address comes first, and P4 before P5. */
@@ -24,7 +26,7 @@ const COLUMNS = { opcode: 1, p1: 2, p2: 3, p3: 4, p5: 6 } as const;
 export async function explainScans(session: Session, sql: Uint8Array): Promise<readonly number[]> {
   const { live, connection, query, request } = session;
   if (query.source.expectScans === undefined) return NO_SCANS;
-  if (!FROM.test(request.sql) || !isSelect(sql)) return NO_SCANS;
+  if (sql.length > SQL_BYTES_MAX || !FROM.test(request.sql) || !isSelect(sql)) return NO_SCANS;
   if (live.sqlite.stepsUsed(connection.db) > 0) return NO_SCANS;
   const { denied, deterministic, writes, failure } = query;
   try {

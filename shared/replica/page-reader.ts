@@ -85,6 +85,7 @@ export class PageReader {
       pageCount: snapshot.commit,
       peek: (pgno) => this.#pinned.get(pgno)?.page ?? this.#opened.peek(pgno),
       isAtHand: (pgno) => this.#isAtHand(pgno),
+      isUnopened: (pgno) => this.#opened.snapshot.pages.get(pgno) === undefined,
       frameBytes: (pgno) => this.#opened.snapshot.pages.get(pgno)?.size,
       windowBytesMax: Math.min(WINDOW_BYTES_MAX, Math.floor(cache.bytesMax * WINDOW_CACHE_SHARE)),
     });

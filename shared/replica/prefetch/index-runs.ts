@@ -125,11 +125,14 @@ export class IndexRuns {
     return run;
   }
 
-  /** For each entry of a leaf the first page on the way to its row that is not at hand. */
+  /**
+   * For each entry of a leaf the first page on the way to its row that is not at hand, or that nobody has opened: no
+   * row below such a page is at hand, and none has been asked for.
+   */
   #missing({ tablePgno }: Run, leaf: TreePage): (number | undefined)[] {
     return Array.from({ length: leaf.cellCount }, (_, index) => {
       const entry = this.#entryAt(leaf, index);
-      return entry && this.#options.trees.firstMissing(tablePgno, entry.rowid);
+      return entry && this.#options.trees.firstMissing(tablePgno, entry.rowid, false);
     });
   }
 
@@ -169,7 +172,7 @@ export class IndexRuns {
         return;
       }
       if (here !== undefined && isPast(here, next)) return;
-      const missing = this.#options.trees.firstMissing(run.tablePgno, next.rowid) ?? 0;
+      const missing = this.#options.trees.firstMissing(run.tablePgno, next.rowid, true) ?? 0;
       if (missing !== 0) yield missing;
     }
   }

@@ -35,6 +35,7 @@ export interface KnownTreesOptions {
   readonly isAtHand: (pgno: number) => boolean;
   /** The page where it is at hand. */
   readonly peek: (pgno: number) => Uint8Array | undefined;
+  readonly isUnopened?: (pgno: number) => boolean;
 }
 
 /**
@@ -137,11 +138,15 @@ export class KnownTrees implements TreePages {
   /**
    * The first page that is not at hand on the way from a table's root to a row: 0 where all are,
    * undefined where the way cannot be told, as in a table without rowids.
+   *
+   * @param mayOpen Whether a page that nobody has opened may be, to see what is missing below it; else the page
+   *   itself stands for that.
    */
-  firstMissing(rootPgno: number, rowid: number): number | undefined {
+  firstMissing(rootPgno: number, rowid: number, mayOpen: boolean): number | undefined {
+    const { isAtHand, isUnopened } = this.#options;
     let pgno = rootPgno;
     for (let level = 0; level < LEVELS_MAX && this.isPage(pgno); level++) {
-      if (!this.#options.isAtHand(pgno)) return pgno;
+      if ((!mayOpen && isUnopened?.(pgno) === true) || !isAtHand(pgno)) return pgno;
       const page = this.page(pgno);
       if (page === undefined) return 0;
       if (page.isIndex) return undefined;

@@ -26,6 +26,11 @@ export interface PrefetchOracleOptions {
   /** Says whether a page need not be fetched: it is at hand, is being fetched, or lies nowhere. */
   readonly isAtHand: (pgno: number) => boolean;
   /**
+   * Says of an interior page that nobody has wanted it yet: it would have to be decoded, with the places of its
+   * children, none of which is known and so none is at hand. Asking this is cheap, and `isAtHand` and `peek` are not.
+   */
+  readonly isUnopened?: (pgno: number) => boolean;
+  /**
    * Bytes of the page's frame in its object, where its place is known. Where it is not, the most that it can
    * have is reckoned with.
    */

@@ -7,6 +7,7 @@ import { LocationCache } from "../../../shared/replica/edge-bundle/location-cach
 import { snapshotOf } from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { formatLtxKey } from "../../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
+import type { PageLocator } from "../../../shared/replica/page-locator.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
 import { openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
@@ -184,4 +185,32 @@ test("through an edge bundle all of that costs no more, beginning with nothing b
     const cost = await run(fresh, sql, cache, opened);
     expect(cost.rounds).toBeLessThanOrEqual(rounds);
   }
+});
+
+test("a row through an index opens no pages of a bundle's head but those on its way", async () => {
+  const { replica } = fresh.snapshot;
+  await updateBundle(replica, storeSink(replica));
+  const head = await openBundle(replica, new LocationCache({ bytesMax: 8_000_000 }));
+  const { locator } = head;
+  const opened = new Set<number>();
+  const pages: PageLocator = {
+    sizeBytes: 0,
+    get: (pgno) => locator.get(pgno),
+    find: (pgno, read) => locator.find(pgno, read),
+    atHand: (pgno) => {
+      const found = locator.atHand(pgno);
+      if (found) opened.add(pgno);
+      return found;
+    },
+  };
+  const cache = new PageCache({ bytesMax: 40_000_000 });
+  const reader = new PageReader({ ...snapshotOf(replica, head), pages }, { cache });
+  const trace = fresh.database.trace("SELECT length(body) FROM items WHERE email >= 'm' LIMIT 1");
+  for (const pgno of trace) {
+    if (!reader.resident(pgno)) await reader.load(pgno);
+    expect(reader.resident(pgno)).toBeDefined();
+  }
+  // Page 1 says which table the index belongs to.
+  expect([...opened.difference(new Set(trace))]).toEqual([1]);
+  expect(head.content.hot.length).toBeGreaterThan(2 * opened.size);
 });

@@ -12,6 +12,13 @@ const REGISTER = 8192;
 const INPUT = 8448;
 const OUTPUT = 74_560;
 const SUM_KEY = 140_800;
+const INDEX_STATE = 8_200;
+const INDEX_LOW = 90_944;
+const INDEX_SIZE = 107_328;
+const INDEX_HIGH = 123_712;
+/** Entries that come out at a time, and bytes that go in for them. */
+const ENTRIES_MAX = 4_096;
+const ENTRIES_BYTES = 8 * ENTRIES_MAX;
 /** Most bytes that are put in at a time. */
 const INPUT_BYTES_MAX = 65_819;
 const PAGE_BYTES_MAX = 65_536;
@@ -31,12 +38,26 @@ export interface Register {
   low: number;
 }
 
+/**
+ * Some entries of a page index, each of their parts in a row. They lie in the kernel's memory: they are gone when it
+ * is used again.
+ */
+export interface IndexColumns {
+  readonly pgnos: Uint32Array;
+  /** Where frames begin in the file, in bytes: the lower 32 bits, and the 16 above them. */
+  readonly offsetsLow: Uint32Array;
+  readonly offsetsHigh: Uint16Array;
+  /** Bytes in the frames. */
+  readonly sizes: Uint32Array;
+}
+
 interface KernelExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   crc(from: number, length: number): void;
   encodeFrame(pgno: number, size: number): number;
   decodeFrame(length: number, room: number): number;
   sum(size: number): void;
+  index(length: number): number;
 }
 
 /** One instance of the kernel, with its own 256 KiB of memory. */
@@ -45,6 +66,9 @@ export class Kernel {
   readonly #bytes: Uint8Array;
   readonly #register: Int32Array;
   readonly #sum: BigUint64Array;
+  /** Of the index that is read: the last page number, nothing, the next frame's place in two halves, bytes read. */
+  readonly #index: Uint32Array;
+  readonly #columns: IndexColumns;
   /** Whose bytes are in the kernel's memory. */
   #sumKey: Uint8Array | undefined;
 
@@ -54,6 +78,13 @@ export class Kernel {
     this.#bytes = new Uint8Array(buffer);
     this.#register = new Int32Array(buffer, REGISTER, 2);
     this.#sum = new BigUint64Array(buffer, REGISTER, 1);
+    this.#index = new Uint32Array(buffer, INDEX_STATE, 5);
+    this.#columns = {
+      pgnos: new Uint32Array(buffer, OUTPUT, ENTRIES_MAX),
+      offsetsLow: new Uint32Array(buffer, INDEX_LOW, ENTRIES_MAX),
+      offsetsHigh: new Uint16Array(buffer, INDEX_HIGH, ENTRIES_MAX),
+      sizes: new Uint32Array(buffer, INDEX_SIZE, ENTRIES_MAX),
+    };
   }
 
   /** Moves `register` on over `bytes`. */
@@ -131,6 +162,31 @@ export class Kernel {
     return this.#sum[0];
   }
 
+  /**
+   * Reads a page index whose frames begin at `start`, and shows its entries, some at a time.
+   *
+   * @returns Where the last frame ends; undefined where something is wrong behind the entries that were shown.
+   */
+  readIndex(
+    block: Uint8Array,
+    start: number,
+    visit: (columns: IndexColumns) => void,
+  ): number | undefined {
+    const state = this.#index;
+    state.set([0, 0, start, 0, 0]);
+    // Bounded by the block: each turn reads bytes of it.
+    for (let read = 0; ;) {
+      const piece = block.subarray(read, read + ENTRIES_BYTES);
+      this.#bytes.set(piece, INPUT);
+      const count = this.#exports.index(piece.length);
+      read += state[4];
+      const end = state[3] * 2 ** 32 + state[2];
+      if (count > 0) visit(firstOf(this.#columns, count));
+      if (block[read] === 0 && read === block.length - 1) return end;
+      if (count === 0) return undefined;
+    }
+  }
+
   #load({ high, low }: Register): void {
     this.#register[0] = low;
     this.#register[1] = high;
@@ -140,6 +196,17 @@ export class Kernel {
     register.low = this.#register[0];
     register.high = this.#register[1];
   }
+}
+
+function firstOf(columns: IndexColumns, count: number): IndexColumns {
+  if (count === ENTRIES_MAX) return columns;
+  const { pgnos, offsetsLow, offsetsHigh, sizes } = columns;
+  return {
+    pgnos: pgnos.subarray(0, count),
+    offsetsLow: offsetsLow.subarray(0, count),
+    offsetsHigh: offsetsHigh.subarray(0, count),
+    sizes: sizes.subarray(0, count),
+  };
 }
 
 let installed: Kernel | undefined;

@@ -1,12 +1,13 @@
 ;; The codec's hot loops: LZ4 blocks, strictly, and CRC-64/ISO, alone and together over whole page
-;; frames; and the sums of pages. What they do is what lz4-block.ts, checksum.ts and page-sum.ts do, which are
-;; the fallback and, in the tests, the judge of this.
+;; frames; the sums of pages; and page indexes. What they do is what lz4-block.ts, checksum.ts, page-sum.ts and
+;; page-index.ts do, which are the fallback and, in the tests, the judge of this.
 ;;
 ;; Nothing comes in but through the one memory, and it never grows. Its layout:
 ;;      0 ..   8191   the encoder's hash table: 4,096 places of two bytes
 ;;   8192 ..   8199   the CRC's register
+;;   8200 ..   8219   of a page index: the last page number, at 8208 where the next frame begins, at 8216 bytes read
 ;;   8448 ..  74559   what is read: a page to encode, a frame to decode (at most 65,819 bytes)
-;;  74560 .. 140799   what is written: a frame (at most 65,819 bytes) or a page
+;;  74560 .. 140799   what is written: a frame (at most 65,819 bytes), a page, or entries of an index
 ;; 140800 .. 206383   the key of page sums: 16 bytes, and 32 more than a page has
 ;; Copies are done 16 bytes at a time and may write beyond what was asked for; behind each of the two areas
 ;; there is room for that. The decoder checks every length against the areas' real ends before it copies, so no
@@ -333,6 +334,81 @@
   (func (export "decodeFrame") (param $length i32) (param $room i32) (result i32)
     (call $decode
       (i32.const 8458) (i32.sub (local.get $length) (i32.const 10)) (i32.const 74560) (local.get $room)))
+
+  ;; ---- page indexes -------------------------------------------------------------------------------------
+
+  ;; Reads entries of an index, three varints each, out of the `length` bytes that were put in, and returns how
+  ;; many: at most 4,096. It writes page numbers from 74560 on, the lower halves of offsets from 90944, sizes from 107328, 32 bits
+  ;; each, and the upper halves of offsets, 16 bits each, from 123712.
+  ;; It stops before what is no entry that follows the one before it: the terminator, an entry that does not end within
+  ;; these bytes, a damaged one. Which of these it is, its caller finds out.
+  (func (export "index") (param $length i32) (result i32)
+    (local $at i32)
+    (local $end i32)
+    (local $entry i32)
+    (local $count i32)
+    (local $field i32)
+    (local $byte i32)
+    (local $value i64)
+    (local $shift i64)
+    (local $pgno i64)
+    (local $offset i64)
+    (local $slot i32)
+    (local.set $at (i32.const 8448))
+    (local.set $entry (local.get $at))
+    (local.set $end (i32.add (local.get $at) (local.get $length)))
+    (local.set $pgno (i64.load32_u (i32.const 8200)))
+    (local.set $offset (i64.load (i32.const 8208)))
+    (block $done (loop $bytes
+      (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+      (local.set $byte (i32.load8_u (local.get $at)))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $value
+        (i64.or
+          (local.get $value)
+          (i64.shl (i64.extend_i32_u (i32.and (local.get $byte) (i32.const 0x7f))) (local.get $shift))))
+      (local.set $shift (i64.add (local.get $shift) (i64.const 7)))
+      (if (i32.ge_u (local.get $byte) (i32.const 0x80)) (then
+        ;; Eight bytes hold all that a varint may.
+        (br_if $bytes (i64.lt_u (local.get $shift) (i64.const 56)))
+        (br $done)))
+      (br_if $done (i32.and (i32.eqz (local.get $byte)) (i64.gt_u (local.get $shift) (i64.const 7))))
+      (br_if $done (i64.gt_u (local.get $value) (i64.const 0x1fffffffffffff)))
+      (if (i32.eqz (local.get $field))
+        (then
+          ;; The terminator, 0, is no larger than any page number.
+          (br_if $done (i64.le_u (local.get $value) (local.get $pgno)))
+          (br_if $done (i64.gt_u (local.get $value) (i64.const 0xffffffff)))
+          (i32.store
+            (i32.add (i32.const 74560) (i32.shl (local.get $count) (i32.const 2)))
+            (i32.wrap_i64 (local.get $value)))
+          (local.set $field (i32.const 1)))
+        (else (if (i32.eq (local.get $field) (i32.const 1))
+          (then
+            (br_if $done (i64.ne (local.get $value) (local.get $offset)))
+            (br_if $done (i64.gt_u (local.get $value) (i64.const 0xffffffffffff)))
+            (local.set $field (i32.const 2)))
+          (else
+            (br_if $done (i64.gt_u (local.get $value) (i64.const 0xffffffff)))
+            (local.set $slot (i32.shl (local.get $count) (i32.const 2)))
+            (local.set $pgno (i64.load32_u (i32.add (i32.const 74560) (local.get $slot))))
+            (i32.store (i32.add (i32.const 90944) (local.get $slot)) (i32.wrap_i64 (local.get $offset)))
+            (i32.store (i32.add (i32.const 107328) (local.get $slot)) (i32.wrap_i64 (local.get $value)))
+            (i32.store16
+              (i32.add (i32.const 123712) (i32.shr_u (local.get $slot) (i32.const 1)))
+              (i32.wrap_i64 (i64.shr_u (local.get $offset) (i64.const 32))))
+            (local.set $offset (i64.add (local.get $offset) (local.get $value)))
+            (local.set $entry (local.get $at))
+            (local.set $field (i32.const 0))
+            (local.set $count (i32.add (local.get $count) (i32.const 1)))
+            (br_if $done (i32.eq (local.get $count) (i32.const 4096)))))))
+      (local.set $value (i64.const 0))
+      (local.set $shift (i64.const 0))
+      (br $bytes)))
+    (i32.store (i32.const 8200) (i32.wrap_i64 (local.get $pgno)))
+    (i64.store (i32.const 8208) (local.get $offset))
+    (i32.store (i32.const 8216) (i32.sub (local.get $entry) (i32.const 8448)))
+    (local.get $count))
 
   ;; ---- sums of pages ------------------------------------------------------------------------------------
 

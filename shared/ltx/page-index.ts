@@ -1,5 +1,6 @@
 import { ReplicaError } from "../errors.ts";
 import { LTX_HEADER_BYTES } from "./header.ts";
+import { installedKernel, type IndexColumns } from "./kernel.ts";
 import { readUvarint, VARINT_BYTES_MAX, writeUvarint } from "./varint.ts";
 
 /** The index's length, behind it. */
@@ -10,6 +11,13 @@ const PGNO_MAX = 0xffff_ffff;
 const CHUNK_BYTES_MIN = 256;
 const CHUNK_BYTES_MAX = 64 * 1024;
 const ENTRY_BYTES_MAX = 3 * VARINT_BYTES_MAX;
+/** What the upper part of an offset counts for, and the most that both parts hold. */
+const OFFSET_HIGH = 2 ** 32;
+const OFFSET_MAX = 2 ** 48 - 1;
+/** Far more than any page's frame has. */
+const FRAME_BYTES_MAX = 2 ** 32 - 1;
+/** Entries that are shown at a time without the kernel. */
+const COLUMN_ENTRIES = 4_096;
 /** What a byte behind the longest varint would count for. */
 const VARINT_UNIT_MAX = 0x80 ** VARINT_BYTES_MAX;
 
@@ -24,7 +32,8 @@ export type PageIndexVisitor = (pgno: number, offset: number, size: number) => v
  * @param visit Called for each entry, in ascending page order.
  * @returns Where the last frame ends, in bytes from the start of the file.
  * @throws {ReplicaError} `CORRUPT_PAGE` when page numbers do not ascend, a frame does not begin where
- *   the one before it ended, the block ends before its terminator, or bytes follow the terminator.
+ *   the one before it ended, has 4 GiB or lies 256 TiB from the file's start, the block ends before its
+ *   terminator, or bytes follow the terminator.
  */
 export function readPageIndex(block: Uint8Array, visit: PageIndexVisitor): number {
   let previousPgno = 0;
@@ -34,7 +43,7 @@ export function readPageIndex(block: Uint8Array, visit: PageIndexVisitor): numbe
   let start = 0;
   let value = 0;
   let unit = 1;
-  // One loop over bytes, and no call for each varint: a cold Worker reads an index before anything is compiled.
+  // One loop over bytes, and no call for each varint: that takes half as long.
   for (let at = 0; at < block.length; at++) {
     const byte = block[at];
     value += (byte & 0x7f) * unit;
@@ -51,6 +60,7 @@ export function readPageIndex(block: Uint8Array, visit: PageIndexVisitor): numbe
       if (pgno <= previousPgno) refuse(`page ${pgno} follows page ${previousPgno}`);
       if (pgno > PGNO_MAX) refuse(`${pgno} is larger than any page number`);
       if (offset !== end) refuse(`the frame of page ${pgno} is at byte ${offset}, not at ${end}`);
+      if (value > FRAME_BYTES_MAX || offset > OFFSET_MAX) refuseTooFar(pgno);
       visit(pgno, offset, value);
       previousPgno = pgno;
       end = offset + value;
@@ -63,10 +73,56 @@ export function readPageIndex(block: Uint8Array, visit: PageIndexVisitor): numbe
   return refuseVarint(block, start);
 }
 
+/**
+ * The same, many entries at a time: a cold Worker has nothing compiled but its WebAssembly.
+ *
+ * @param visit Called for the entries in ascending page order. It decodes nothing: the entries lie in the
+ *   kernel's own memory.
+ * @throws {ReplicaError} `CORRUPT_PAGE` as `readPageIndex`, perhaps after some entries were shown.
+ */
+export function readPageIndexColumns(
+  block: Uint8Array,
+  visit: (columns: IndexColumns) => void,
+): number {
+  const kernel = installedKernel();
+  if (!kernel) return readInColumns(block, visit);
+  const end = kernel.readIndex(block, LTX_HEADER_BYTES, visit);
+  if (end !== undefined) return end;
+  // It is refused, so it says why.
+  return readPageIndex(block, () => undefined);
+}
+
+/** As the kernel does it. */
+function readInColumns(block: Uint8Array, visit: (columns: IndexColumns) => void): number {
+  const [pgnos, low, high, sizes]: number[][] = [[], [], [], []];
+  const show = () => {
+    visit({
+      pgnos: Uint32Array.from(pgnos),
+      offsetsLow: Uint32Array.from(low),
+      offsetsHigh: Uint16Array.from(high),
+      sizes: Uint32Array.from(sizes),
+    });
+    for (const column of [pgnos, low, high, sizes]) column.length = 0;
+  };
+  const end = readPageIndex(block, (pgno, offset, size) => {
+    pgnos.push(pgno);
+    low.push(offset % OFFSET_HIGH);
+    high.push(Math.floor(offset / OFFSET_HIGH));
+    sizes.push(size);
+    if (pgnos.length === COLUMN_ENTRIES) show();
+  });
+  if (pgnos.length > 0) show();
+  return end;
+}
+
 /** Says what is wrong with a varint, as whoever reads single ones does. */
 function refuseVarint(block: Uint8Array, offset: number): never {
   readUvarint({ bytes: block, offset });
   return refuse("it has no end");
+}
+
+function refuseTooFar(pgno: number): never {
+  return refuse(`the frame of page ${pgno} is larger than any, or further than any file is long`);
 }
 
 function refuseExtra(bytes: number): undefined {

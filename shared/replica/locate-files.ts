@@ -80,7 +80,7 @@ function mergeFiles(run: readonly NumberedFile[], commit: number): PageLocator {
   const entries = run.reduce((sum, { file }) => sum + file.bounds.length / ENTRY_BYTES, 0);
   if (entries > commit / 4) {
     const pages = new PageMap(commit);
-    visitPages(run, (pgno, location) => pages.set(pgno, location));
+    for (const { file, number } of run) pages.setAll(number, indexOf(file), file.checksums);
     return pages;
   }
   const pages = new Map<number, PageLocation>();
@@ -96,8 +96,12 @@ function visitPages(
 ): void {
   for (const { file, number } of run) {
     let entry = 0;
-    readPageIndex(file.index ?? new Uint8Array(1), (pgno, offset, size) =>
+    readPageIndex(indexOf(file), (pgno, offset, size) =>
       visit(pgno, { file: number, offset, size, checksum: file.checksums?.[entry++] }),
     );
   }
+}
+
+function indexOf({ index }: LtxFile): Uint8Array {
+  return index ?? new Uint8Array(1);
 }

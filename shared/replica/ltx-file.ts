@@ -4,7 +4,12 @@ import { LtxDecoder } from "../ltx/decoder.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
 import { readIndexWindow, type IndexWindow } from "../ltx/index-window.ts";
 import { decodePageFrame, PAGE_HEADER_BYTES, PageFrameExtent } from "../ltx/page-frame.ts";
-import { LTX_INDEX_LENGTH_BYTES, readPageIndex, type PageIndexVisitor } from "../ltx/page-index.ts";
+import {
+  LTX_INDEX_LENGTH_BYTES,
+  readPageIndex,
+  readPageIndexColumns,
+  type PageIndexVisitor,
+} from "../ltx/page-index.ts";
 import { checkTrailer, decodeTrailer, LTX_TRAILER_BYTES } from "../ltx/trailer.ts";
 import { formatTxid } from "../ltx/txid.ts";
 import { uvarintBytes } from "../ltx/varint.ts";
@@ -163,11 +168,18 @@ async function openByParts(
     index.set((await readObject(replica, info, missing, signal)).bytes);
   }
   let lastPgno = 0;
-  const take = headTaker(parts, options);
-  const end = readPageIndex(index, (pgno, frameOffset, size) => {
-    lastPgno = pgno;
-    take(pgno, frameOffset, size);
+  const whole: Parameters<PageIndexVisitor>[] = [];
+  const end = readPageIndexColumns(index, ({ pgnos, offsetsLow, offsetsHigh, sizes }) => {
+    lastPgno = pgnos[pgnos.length - 1];
+    // The frames follow one another, so those that came along come first.
+    for (let at = 0; at < pgnos.length; at++) {
+      const isWhole = offsetsHigh[at] === 0 && offsetsLow[at] + sizes[at] <= head.bytes.length;
+      if (!isWhole) break;
+      whole.push([pgnos[at], offsetsLow[at], sizes[at]]);
+    }
   });
+  const take = headTaker(parts, options);
+  for (const entry of whole) take(...entry);
   checkEnd(end, offset);
   return { info, header, index, bounds: { offset, length, lastPgno } };
 }

@@ -1,4 +1,6 @@
 import { assert } from "../assert.ts";
+import type { IndexColumns } from "../ltx/kernel.ts";
+import { readPageIndexColumns } from "../ltx/page-index.ts";
 import type { FoundPage, PageLocation, PageLocator } from "./page-locator.ts";
 
 const OFFSET_HIGH = 2 ** 32;
@@ -33,20 +35,59 @@ export class PageMap implements PageLocator {
   }
 
   /**
-   * Says where a newer version of a page lies. Files come in the order of the plan, so that what is
-   * set last has the highest last TXID. Pages beyond the database's end are left out.
+   * Says where the pages of a file lie. Files come in the order of the plan, so that what is set last has the
+   * highest last TXID. Pages beyond the database's end are left out.
+   *
+   * @param file Index of the file in the snapshot's files.
+   * @param index Its page index.
+   * @param checksums Of its pages, in their order, where they are known.
+   * @throws {ReplicaError} `CORRUPT_PAGE` when the index is damaged.
    */
-  set(pgno: number, { file, offset, size, checksum }: PageLocation): void {
-    assert(
-      file < PLAN_FILES_MAX && offset < OFFSET_HIGH * 0x1_0000,
-      "a plan beyond what a page map holds",
-    );
-    if (pgno > this.commit) return;
-    this.#file[pgno - 1] = file;
-    this.#offsetLow[pgno - 1] = offset;
-    this.#offsetHigh[pgno - 1] = Math.floor(offset / OFFSET_HIGH);
-    this.#size[pgno - 1] = size;
-    this.#checksums.set(pgno, checksum);
+  setAll(file: number, index: Uint8Array, checksums: Uint32Array | undefined): void {
+    assert(file < PLAN_FILES_MAX, "a plan beyond what a page map holds");
+    const hasChecksums = checksums !== undefined || this.#checksums.sizeBytes > 0;
+    let entry = 0;
+    readPageIndexColumns(index, (columns) => {
+      const { pgnos } = columns;
+      const count = this.#countWithin(pgnos);
+      const isRun = count > 0 && pgnos[count - 1] - pgnos[0] === count - 1;
+      if (isRun) this.#setRun(file, count, columns);
+      else for (let at = 0; at < count; at++) this.#setAt(file, at, columns);
+      if (hasChecksums) {
+        for (let at = 0; at < count; at++) {
+          this.#checksums.set(pgnos[at], checksums?.[entry + at]);
+        }
+      }
+      entry += pgnos.length;
+    });
+  }
+
+  /** Of ascending pages, how many the database has. */
+  #countWithin(pgnos: Uint32Array): number {
+    let count = pgnos.length;
+    while (count > 0 && pgnos[count - 1] > this.commit) count--;
+    return count;
+  }
+
+  /** Sets pages that follow one another. */
+  #setRun(
+    file: number,
+    count: number,
+    { pgnos, offsetsLow, offsetsHigh, sizes }: IndexColumns,
+  ): void {
+    const first = pgnos[0] - 1;
+    this.#file.fill(file, first, first + count);
+    this.#offsetLow.set(offsetsLow.subarray(0, count), first);
+    this.#offsetHigh.set(offsetsHigh.subarray(0, count), first);
+    this.#size.set(sizes.subarray(0, count), first);
+  }
+
+  #setAt(file: number, at: number, { pgnos, offsetsLow, offsetsHigh, sizes }: IndexColumns): void {
+    const index = pgnos[at] - 1;
+    this.#file[index] = file;
+    this.#offsetLow[index] = offsetsLow[at];
+    this.#offsetHigh[index] = offsetsHigh[at];
+    this.#size[index] = sizes[at];
   }
 
   /** Null when no file holds the page, as none holds the lock page. */

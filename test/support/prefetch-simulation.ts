@@ -1,6 +1,7 @@
 /** What a trace of pages costs with one way to prefetch or another: a page reader without its waiting. */
 import { encodePageFrame, pageFrameBytesMax } from "../../shared/ltx/page-frame.ts";
-import { PageMap } from "../../shared/replica/page-map.ts";
+import type { PageLocation } from "../../shared/replica/page-locator.ts";
+import { SparsePageMap } from "../../shared/replica/sparse-page-map.ts";
 import { planPageRanges } from "../../shared/replica/page-ranges.ts";
 import { PrefetchOracle } from "../../shared/replica/prefetch/oracle.ts";
 import type { TracedDatabase } from "./page-trace.ts";
@@ -94,14 +95,14 @@ export function simulate(options: SimulationOptions): SimulationCost {
   return cost;
 }
 
-const placesByDatabase = new WeakMap<object, PageMap>();
+const placesByDatabase = new WeakMap<object, SparsePageMap>();
 
 /** Where each page would lie in a snapshot of the database. */
-function placesOf(database: SimulationOptions["database"]): PageMap {
+function placesOf(database: SimulationOptions["database"]): SparsePageMap {
   const known = placesByDatabase.get(database);
   if (known) return known;
   const { pageCount, pageSize } = database;
-  const places = new PageMap(pageCount);
+  const places = new Map<number, PageLocation>();
   const frame = new Uint8Array(pageFrameBytesMax(pageSize));
   let offset = 100;
   for (let pgno = 1; pgno <= pageCount; pgno++) {
@@ -109,6 +110,7 @@ function placesOf(database: SimulationOptions["database"]): PageMap {
     places.set(pgno, { file: 0, offset, size });
     offset += size;
   }
-  placesByDatabase.set(database, places);
-  return places;
+  const found = new SparsePageMap(places);
+  placesByDatabase.set(database, found);
+  return found;
 }

@@ -4,6 +4,7 @@ import {
   PageIndexMatcher,
   PageIndexWriter,
   readPageIndex,
+  readPageIndexColumns,
 } from "../../../shared/ltx/page-index.ts";
 import { readUvarint } from "../../../shared/ltx/varint.ts";
 import { concatBytes, indexBlock, patched } from "../../support/ltx-fixtures.ts";
@@ -30,6 +31,8 @@ function readPlainly(block: Uint8Array): Entry[] {
     if (pgno <= previous) refuse(`page ${pgno} follows page ${previous}`);
     if (pgno > 0xffff_ffff) refuse(`${pgno} is larger than any page number`);
     if (offset !== end) refuse(`the frame of page ${pgno} is at byte ${offset}, not at ${end}`);
+    if (size >= 2 ** 32)
+      refuse(`the frame of page ${pgno} is larger than any, or further than any file is long`);
     entries.push([pgno, offset, size]);
     [previous, end] = [pgno, offset + size];
   }
@@ -38,7 +41,17 @@ function readPlainly(block: Uint8Array): Entry[] {
   return entries;
 }
 
-function outcome(reading: () => Entry[]): Entry[] | string {
+function readColumns(block: Uint8Array): { entries: Entry[]; end: number } {
+  const entries: Entry[] = [];
+  const end = readPageIndexColumns(block, ({ pgnos, offsetsLow, offsetsHigh, sizes }) => {
+    for (const [at, pgno] of pgnos.entries()) {
+      entries.push([pgno, offsetsHigh[at] * 2 ** 32 + offsetsLow[at], sizes[at]]);
+    }
+  });
+  return { entries, end };
+}
+
+function outcome<T>(reading: () => T): T | string {
   try {
     return reading();
   } catch (error) {
@@ -76,6 +89,17 @@ const chains = fc
   )
   .map(chain);
 
+const anyBytes = fc.oneof(
+  fc.uint8Array({ maxLength: 40 }),
+  // Few of any bytes are varints of many bytes, and few of those end well.
+  fc.array(fc.constantFrom(0, 1, 36, 100, 0x7f, 0x80, 0x81, 0xff), { maxLength: 40 }),
+  chains.map((entries) => concatBytes(write(entries)).subarray(0, -8)),
+  // A page twice now and then.
+  fc
+    .array(fc.record({ gap: fc.constantFrom(0, 1, 1, 1), size: fc.constant(40) }), { maxLength: 4 })
+    .map((frames) => indexBlock(chain(frames))),
+);
+
 describe("readPageIndex", () => {
   it("reads the index of V1", () => {
     expect(read(Uint8Array.of(1, 100, 68, 2, 0xa8, 1, 68, 0))).toEqual({
@@ -103,17 +127,32 @@ describe("readPageIndex", () => {
   });
 
   it("reads any bytes as whoever reads varint after varint does, to the same sentence", () => {
-    const bytes = fc.oneof(
-      fc.uint8Array({ maxLength: 40 }),
-      // Few of any bytes are varints of many bytes, and few of those end well.
-      fc.array(fc.constantFrom(0, 1, 36, 100, 0x7f, 0x80, 0x81, 0xff), { maxLength: 40 }),
-      chains.map((entries) => concatBytes(write(entries)).subarray(0, -8)),
-    );
     fc.assert(
-      fc.property(bytes, (block) => {
+      fc.property(anyBytes, (block) => {
         const whole = Uint8Array.from(block);
         const ours = outcome(() => read(whole).entries);
         expect(ours).toEqual(outcome(() => readPlainly(whole)));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("is read in columns to the same entries, end and sentence", () => {
+    const long = fc
+      .array(fc.record({ gap: fc.constantFrom(1, 1, 1, 40), size: fc.constantFrom(50, 70_000) }), {
+        minLength: 4_000,
+        maxLength: 9_000,
+        size: "max",
+      })
+      .map((frames) => concatBytes(write(chain(frames))).subarray(0, -8));
+    const damages = fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 1 });
+    const bytes = fc.oneof({ arbitrary: anyBytes, weight: 20 }, { arbitrary: long, weight: 1 });
+    fc.assert(
+      fc.property(bytes, damages, (block, damaged) => {
+        const whole = Uint8Array.from(block);
+        for (const [place, value] of damaged) if (whole.length) whole[place % whole.length] = value;
+        const ours = outcome(() => readColumns(whole));
+        expect(ours).toEqual(outcome(() => read(whole)));
       }),
       { numRuns: 2_000 },
     );

@@ -1,18 +1,21 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { PageMap } from "../../../shared/replica/page-map.ts";
 import { planPageRanges } from "../../../shared/replica/page-ranges.ts";
+import { SparsePageMap } from "../../../shared/replica/sparse-page-map.ts";
 
 /** Pages 1, 2, 3 … at these places `[file, offset, size]`. */
-function mapOf(places: readonly (readonly [number, number, number])[]): PageMap {
-  const map = new PageMap(places.length);
-  for (const [index, [file, offset, size]] of places.entries()) {
-    map.set(index + 1, { file, offset, size });
-  }
-  return map;
+function mapOf(places: readonly (readonly [number, number, number])[]): SparsePageMap {
+  return new SparsePageMap(
+    new Map(places.map(([file, offset, size], index) => [index + 1, { file, offset, size }])),
+  );
 }
 
-function ranges(map: PageMap, pgnos: Iterable<number>, lengthMax = 10_000, gapMax = 0): string[] {
+function ranges(
+  map: SparsePageMap,
+  pgnos: Iterable<number>,
+  lengthMax = 10_000,
+  gapMax = 0,
+): string[] {
   return planPageRanges(map, pgnos, { lengthMax, gapMax }).map(
     ({ file, offset, length, frames }) =>
       `${file}:${offset}+${length} ${frames.map(({ pgno }) => pgno).join(",")}`,

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ReplicaError, throwIfAborted } from "../../../shared/errors.ts";
-import { PageMap } from "../../../shared/replica/page-map.ts";
+import { SparsePageMap } from "../../../shared/replica/sparse-page-map.ts";
 import { streamDatabase } from "../../../shared/replica/page-stream.ts";
 import { openPlan, openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
@@ -140,13 +140,13 @@ describe("the whole database", () => {
 
 test("the lock page is zeros, and no page is looked for in its place", async () => {
   const lock = 16_385;
-  const pages = new PageMap(lock + 1);
+  const places = new Map<number, { file: number; offset: number; size: number }>();
   const store = new MemoryStore();
   const neighbours = [lock - 1, lock + 1].map((pgno) => samplePage("words", pgno, PAGE_SIZE));
   for (const [file, page] of neighbours.entries()) {
     const pgno = lock - 1 + 2 * file;
     const { bytes } = rawFrame(pgno, page);
-    pages.set(pgno, { file, offset: 0, size: bytes.length });
+    places.set(pgno, { file, offset: 0, size: bytes.length });
     await store.put(`${pgno}`, bytes);
   }
   const { objects } = await store.list({ prefix: "" });
@@ -159,7 +159,7 @@ test("the lock page is zeros, and no page is looked for in its place", async () 
     plan,
     pageSize: PAGE_SIZE,
     commit: lock + 1,
-    pages,
+    pages: new SparsePageMap(places),
   };
   const range = { offset: (lock - 2) * PAGE_SIZE, length: 3 * PAGE_SIZE };
   const part = await collect(streamDatabase(snapshot, { range }));

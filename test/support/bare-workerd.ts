@@ -4,7 +4,6 @@
  * Worker that a client has left; the platform does, and so does workerd itself.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { createRequire } from "node:module";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -68,6 +67,7 @@ export async function startBareWorkerd(
     rmSync(folder, { recursive: true, force: true });
   };
   const url = `http://${hostname}:${port}`;
+  const inspector = new Inspector(`ws://${hostname}:${inspectorPort}/worker`);
   try {
     await untilHealthy(url, child, errors);
   } catch (error) {
@@ -81,7 +81,7 @@ export async function startBareWorkerd(
     authorization: `Bearer ${TOKEN}`,
     liveBytes: async () => {
       await fetch(`${url}/collect-garbage`);
-      return heapBytes(`ws://${hostname}:${inspectorPort}/worker`);
+      return inspector.heapBytes();
     },
     close,
   };
@@ -156,16 +156,43 @@ interface HeapUsage {
   readonly backingStorageSize: number;
 }
 
-/** Asks the inspector, which speaks JSON over a WebSocket. */
-async function heapBytes(url: string): Promise<number> {
-  const socket = new WebSocket(url);
-  try {
-    await once(socket, "open");
-    socket.send(JSON.stringify({ id: 1, method: "Runtime.getHeapUsage" }));
-    const [{ data }] = (await once(socket, "message")) as [{ readonly data: string }];
-    const { result } = JSON.parse(data) as { readonly result: HeapUsage };
-    return result.usedSize + result.backingStorageSize;
-  } finally {
-    socket.close();
+/** The inspector, which speaks JSON over a WebSocket: one for as long as the process runs. */
+class Inspector {
+  readonly #url: string;
+  #socket: WebSocket | undefined;
+  #asked = 0;
+
+  constructor(url: string) {
+    this.#url = url;
   }
+
+  /** @throws {Error} When the connection ends before there is an answer. */
+  async heapBytes(): Promise<number> {
+    const socket = (this.#socket ??= new WebSocket(this.#url));
+    if (socket.readyState === WebSocket.CONNECTING) await eventOf(socket, "open");
+    const id = ++this.#asked;
+    socket.send(JSON.stringify({ id, method: "Runtime.getHeapUsage" }));
+    // Bounded by the connection: what it tells of itself comes between.
+    for (;;) {
+      const { data } = (await eventOf(socket, "message")) as MessageEvent;
+      const answer = JSON.parse(data as string) as {
+        readonly id?: number;
+        readonly result: HeapUsage;
+      };
+      if (answer.id !== id) continue;
+      return answer.result.usedSize + answer.result.backingStorageSize;
+    }
+  }
+}
+
+function eventOf(socket: WebSocket, name: "open" | "message"): Promise<Event> {
+  const { promise, resolve, reject } = Promise.withResolvers<Event>();
+  const end = new AbortController();
+  const { signal } = end;
+  socket.addEventListener(name, resolve, { signal });
+  for (const failure of ["close", "error"]) {
+    const fail = () => reject(new Error("the inspector's connection has ended"));
+    socket.addEventListener(failure, fail, { signal });
+  }
+  return promise.finally(() => end.abort());
 }

@@ -99,6 +99,11 @@ export class PageReader {
     return { ...this.#stats };
   }
 
+  /** As in `stats`, which is made anew each time. */
+  get isVerified(): boolean {
+    return this.#stats.verified;
+  }
+
   /** The page as it is stored, when it is at hand. The lock page is zeros. */
   resident(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.pageSize);

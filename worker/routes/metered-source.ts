@@ -37,7 +37,7 @@ export class MeteredSource implements PageSource {
     const page = this.#reader.resident(pgno);
     if (!page) return undefined;
     this.#reads++;
-    if (this.#isVerified && !this.#reader.stats.verified) {
+    if (this.#isVerified && !this.#reader.isVerified) {
       this.#isVerified = false;
       this.#onUnverified();
     }

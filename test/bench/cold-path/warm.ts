@@ -31,9 +31,15 @@ export async function printWarm(
     const times = repeatsOf(step, question);
     await worker.ask(question);
     proxy.take();
-    const request = await compare(worker.repeat, whole, { question, times });
+    const request = await compare((...asked) => worker.repeat(...asked), whole, {
+      question,
+      times,
+    });
     requests.push([step.name, ...formatted(request, askedOf(proxy))]);
-    const statement = await compare(worker.repeatOnEngine, whole, { question, times });
+    const statement = await compare((...asked) => worker.repeatOnEngine(...asked), whole, {
+      question,
+      times,
+    });
     statements.push([step.name, ...formatted(statement, askedOf(proxy))]);
   }
   whole.close();

@@ -181,6 +181,12 @@ describe("problems", () => {
   });
 });
 
+/** What an answer to a page of https://app.test hangs on. */
+async function varyOf(path: string, variables: Partial<Env>): Promise<string[]> {
+  const headers = { origin: "https://app.test" };
+  return (await callWith(variables, path, { headers })).headers.get("vary")?.split(", ") ?? [];
+}
+
 describe("CORS", () => {
   it("lets pages of all origins ask, without credentials of the browser's", async () => {
     const preflight = await call("/v1/dbs/shop/query", {
@@ -223,10 +229,6 @@ describe("CORS", () => {
 
   it("tells caches that an answer hangs on its origin where not all are allowed", async () => {
     const variables = { CORS_ORIGINS: "https://app.test" };
-    const varyOf = async (path: string, allowed: Partial<Env>) => {
-      const headers = { origin: "https://app.test" };
-      return (await callWith(allowed, path, { headers })).headers.get("vary")?.split(", ") ?? [];
-    };
     const [rows, refused] = ["/v1/dbs/shop/query?sql=SELECT+1", "/v1/dbs/shop/query"];
     expect(await varyOf(rows, variables)).toEqual(["Accept", "Origin"]);
     expect(await varyOf(refused, variables)).toEqual(["Origin"]);

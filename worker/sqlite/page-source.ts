@@ -7,6 +7,8 @@ export interface PageSource {
   readonly pageSize: number;
   /** Pages in the database: its length is `pageCount * pageSize`. */
   readonly pageCount: number;
+  /** Every page that it gives out was held against its checksum: it is as SQLite has written it. */
+  readonly isVerifiable?: boolean | undefined;
   /** The page as it is stored, where it is at hand; synchronous. */
   resident(pgno: number): Uint8Array | undefined;
   /**

@@ -95,13 +95,13 @@ export class PageReader {
     return this.#opened.snapshot;
   }
 
-  get stats(): PageReaderStats {
-    return { ...this.#stats };
-  }
-
   /** As in `stats`, which is made anew each time. */
   get isVerified(): boolean {
     return this.#stats.verified;
+  }
+
+  get stats(): PageReaderStats {
+    return { ...this.#stats };
   }
 
   /** The page as it is stored, when it is at hand. The lock page is zeros. */

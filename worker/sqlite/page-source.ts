@@ -3,12 +3,12 @@
  * A source belongs to one database at one TXID and never changes what a page holds.
  */
 export interface PageSource {
+  /** Every page that it gives out was held against its checksum: it is as SQLite has written it. */
+  readonly isVerifiable?: boolean | undefined;
   /** Bytes in a page. */
   readonly pageSize: number;
   /** Pages in the database: its length is `pageCount * pageSize`. */
   readonly pageCount: number;
-  /** Every page that it gives out was held against its checksum: it is as SQLite has written it. */
-  readonly isVerifiable?: boolean | undefined;
   /** The page as it is stored, where it is at hand; synchronous. */
   resident(pgno: number): Uint8Array | undefined;
   /**

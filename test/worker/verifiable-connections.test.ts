@@ -13,7 +13,7 @@ test("an answer is verified again as soon as the bundle is back, and its pages a
   const first = await reader.query(COUNT);
   expect(first).toMatchObject({ rows: [[4_000]], verified: true });
   const bundle = await ledger.keys("db/eddy/");
-  const contents = await Promise.all(bundle.map(ledger.bytes));
+  const contents = await Promise.all(bundle.map((key) => ledger.bytes(key)));
   await ledger.memory.delete(bundle);
   reader.library.forget(reader.replica, { distrust: false });
   for (let time = 0; time < 2; time++) {

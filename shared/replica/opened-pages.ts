@@ -1,6 +1,7 @@
 import { pageChecksum32 } from "../ltx/checksum.ts";
+import type { LtxFileInfo } from "./list-ltx-files.ts";
 import { fileIdentity } from "./ltx-file.ts";
-import type { CachedPage, PageCache } from "./page-cache.ts";
+import type { CachedPage, PageCache, PageShortcuts } from "./page-cache.ts";
 import type { PageLocation } from "./page-locator.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { verifyPage } from "./verify-page.ts";
@@ -16,23 +17,36 @@ export class OpenedPages {
   readonly snapshot: Snapshot;
   readonly #identities: readonly string[];
   readonly #cache: PageCache;
+  readonly #shortcuts: PageShortcuts;
 
   constructor(snapshot: Snapshot, cache: PageCache) {
     this.snapshot = snapshot;
-    this.#identities = snapshot.files.map(fileIdentity);
+    this.#identities = identitiesOf(snapshot.files);
     this.#cache = cache;
+    this.#shortcuts = cache.shortcutsOf(snapshot.pages, snapshot.doubtfulFiles);
   }
 
   /** Undefined when the page is not at hand, or its place not known. */
   get(pgno: number): CachedPage | undefined {
+    return this.#shortcuts.get(pgno) ?? this.#find(pgno);
+  }
+
+  #find(pgno: number): CachedPage | undefined {
     const { pages } = this.snapshot;
     const place = pages.get(pgno);
-    const cached = place ? this.at({ pgno, ...place }) : undefined;
-    if (cached || place === null) return cached;
+    if (place === null) return undefined;
+    const cached = place && this.at({ pgno, ...place });
+    if (cached) return this.#remember(pgno, place, cached);
     const { location, page } = pages.atHand?.(pgno) ?? {};
     // One that does not match its checksum is as good as missing: fetching it says what is wrong.
     if (!location || !page || pageChecksum32(pgno, page) !== location.checksum) return undefined;
-    return this.keep(location, page, true);
+    return this.#remember(pgno, location, this.keep(location, page, true));
+  }
+
+  /** Where a page lies under a locator, and what it has to match, does not change once it is known. */
+  #remember(pgno: number, { file, offset }: PageLocation, found: CachedPage): CachedPage {
+    this.#shortcuts.remember(pgno, { file: this.#identities[file], offset }, found);
+    return found;
   }
 
   /**
@@ -60,6 +74,8 @@ export class OpenedPages {
    * reads once.
    */
   peek(pgno: number): Uint8Array | undefined {
+    const known = this.#shortcuts.get(pgno);
+    if (known) return known.page;
     const place = this.snapshot.pages.get(pgno);
     const cached = place && this.#cache.get(this.#identities[place.file], place.offset);
     return (cached ?? this.get(pgno))?.page;
@@ -70,14 +86,13 @@ export class OpenedPages {
     page: Uint8Array,
     isVerified: boolean,
   ): CachedPage {
-    this.#cache.set(this.#identities[file], offset, page, isVerified);
-    return this.#asFound(file, { page, isVerified });
+    return this.#asFound(file, this.#cache.set(this.#identities[file], offset, page, isVerified));
   }
 
   /** A page that is what it was written as may still not be the newest version. */
   #asFound(file: number, cached: CachedPage): CachedPage {
     const isDoubtful = cached.isVerified && file < this.snapshot.doubtfulFiles;
-    return isDoubtful ? { ...cached, isVerified: false } : cached;
+    return isDoubtful ? { page: cached.page, isVerified: false } : cached;
   }
 
   /**
@@ -88,4 +103,13 @@ export class OpenedPages {
   take(place: PagePlace, page: Uint8Array): CachedPage {
     return this.keep(place, page, verifyPage(this.snapshot, place, page));
   }
+}
+
+/** Each query opens the snapshot's pages for itself, and a plan may have hundreds of files. */
+const known = new WeakMap<readonly LtxFileInfo[], readonly string[]>();
+
+function identitiesOf(files: readonly LtxFileInfo[]): readonly string[] {
+  const identities = known.get(files) ?? files.map(fileIdentity);
+  known.set(files, identities);
+  return identities;
 }

@@ -96,6 +96,11 @@ export class PageReader {
     return this.#opened.snapshot;
   }
 
+  /** As in `stats`, which is made anew each time. */
+  get isVerified(): boolean {
+    return this.#stats.verified;
+  }
+
   get stats(): PageReaderStats {
     return { ...this.#stats };
   }

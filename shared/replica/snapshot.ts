@@ -47,6 +47,14 @@ export interface Snapshot {
   readonly pages: PageLocator;
 }
 
+/**
+ * Says whether every page of a snapshot is held against its checksum before it is given out: its files were
+ * read whole, or an edge bundle knows what is in them.
+ */
+export function isVerifiable({ doubtfulFiles }: Pick<Snapshot, "doubtfulFiles">): boolean {
+  return doubtfulFiles === 0;
+}
+
 /** Opened files by identity, kept by a caller that opens one TXID after the other. */
 export interface OpenFileCache {
   get(identity: string): LtxFile | undefined;

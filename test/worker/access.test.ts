@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { requireToken } from "../../worker/auth/bearer.ts";
+import type { Env } from "../../worker/env.ts";
 import { call, callWith } from "../support/workerd/api.ts";
 import { putReplica } from "../support/workerd/replica.ts";
 
@@ -180,6 +181,12 @@ describe("problems", () => {
   });
 });
 
+/** What an answer to a page of https://app.test hangs on. */
+async function varyOf(path: string, variables: Partial<Env>): Promise<string[]> {
+  const headers = { origin: "https://app.test" };
+  return (await callWith(variables, path, { headers })).headers.get("vary")?.split(", ") ?? [];
+}
+
 describe("CORS", () => {
   it("lets pages of all origins ask, without credentials of the browser's", async () => {
     const preflight = await call("/v1/dbs/shop/query", {
@@ -218,6 +225,19 @@ describe("CORS", () => {
       );
     expect(await from("https://other.test")).toBe("https://other.test");
     expect(await from("https://evil.test")).toBe(null);
+  });
+
+  it("tells caches that an answer hangs on its origin where not all are allowed", async () => {
+    const variables = { CORS_ORIGINS: "https://app.test" };
+    const [rows, refused] = ["/v1/dbs/shop/query?sql=SELECT+1", "/v1/dbs/shop/query"];
+    expect(await varyOf(rows, variables)).toEqual(["Accept", "Origin"]);
+    expect(await varyOf(refused, variables)).toEqual(["Origin"]);
+    expect(await varyOf(rows, {})).toEqual(["Accept"]);
+    // What the isolate has learnt of one variable holds for no other.
+    const other = { CORS_ORIGINS: "https://other.test" };
+    const headers = { origin: "https://app.test" };
+    const response = await callWith(other, refused, { headers });
+    expect(response.headers.get("access-control-allow-origin")).toBe(null);
   });
 });
 

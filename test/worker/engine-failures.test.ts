@@ -93,6 +93,37 @@ describe("an error of the page source", () => {
   });
 });
 
+describe("a page with a cell that cannot be", () => {
+  /** Every leaf but page 1 says that its first cell begins at its last byte. */
+  const damaged = (() => {
+    const bytes = main.bytes.slice();
+    for (let start = 4_096; start < bytes.length; start += 4_096) {
+      if (bytes[start] === 10 || bytes[start] === 13) bytes.set([0x0f, 0xff], start + 8);
+    }
+    return { ...main, bytes };
+  })();
+  const sql = "SELECT count(*) FROM t";
+
+  it("is found where nobody has verified the page, also when nothing of the cell is asked for", async () => {
+    const engine = await engineUnderTest();
+    const source = slowSource(damaged);
+    await expect(
+      runQuery(engine, request({ source, sourceKey: "cells", sql })),
+    ).rejects.toMatchObject({ code: "CORRUPT_PAGE", details: { sqlite_code: 11 } });
+  });
+
+  it("is not looked for where every page is as it was written", async () => {
+    const engine = await engineUnderTest();
+    const sound = { ...slowSource(main), isVerifiable: true };
+    const expected = await runQuery(engine, request({ source: sound, sourceKey: "sound", sql }));
+    const source = { ...slowSource(damaged), isVerifiable: true };
+    const { rows } = await runQuery(engine, request({ source, sourceKey: "verifiable", sql }));
+    expect(rows).toEqual(expected.rows);
+    const cells = request({ source, sourceKey: "verifiable", sql: "SELECT sum(length(v)) FROM t" });
+    await expect(runQuery(engine, cells)).rejects.toMatchObject({ code: "CORRUPT_PAGE" });
+  });
+});
+
 describe("an exception that SQLite did not raise", () => {
   /** Where a row says `poison` SQLite is given an address outside of its memory. */
   const trapping = changedBuild((instance) => ({

@@ -109,6 +109,46 @@ describe("LazyFile", () => {
     expect(file.read(512, target)).toBe(-1);
   });
 
+  it("reads whole pages, parts of them and more than one alike, in any order", async () => {
+    const source = numberedPages(512, 5);
+    const file = open(source);
+    const all = new Uint8Array(5 * 512).map((_, at) => Math.floor(at / 512) + 1);
+    const header = await read(file, 0, 100);
+    all.set(header);
+    for (let turn = 0; turn < 2; turn++) {
+      for (const position of [0, 512, 100, 1024, 511, 2048, 2047, 1536, 2500]) {
+        for (const length of [512, 1, 511, 513, 1024]) {
+          const end = Math.min(position + length, all.length);
+          expect(await read(file, position, length)).toEqual(all.slice(position, end));
+        }
+      }
+    }
+  });
+
+  it("takes a page of another length for none, and fails when it is all that comes", async () => {
+    const source = { ...numberedPages(512, 4), resident: () => new Uint8Array(511) };
+    const file = open(source);
+    expect(file.read(512, new Uint8Array(512))).toBe(-1);
+    expect(await file.fault()).toBe(false);
+  });
+
+  it("asks its source for the page of each read once", async () => {
+    const asked: number[] = [];
+    const source = numberedPages(512, 4);
+    const counted = {
+      ...source,
+      resident: (pgno: number) => {
+        asked.push(pgno);
+        return source.resident(pgno);
+      },
+    };
+    const file = open(counted);
+    await read(file, 512, 512);
+    asked.length = 0;
+    for (const position of [512, 512, 600]) await read(file, position, 512 - (position % 512));
+    expect(asked).toEqual([2, 2, 2]);
+  });
+
   it("fails a read that belongs to no query, or whose page does not come", async () => {
     const source = numberedPages(512, 4);
     const file = open(source);

@@ -75,9 +75,9 @@ async function answerOnce(question: Question): Promise<Response> {
   }
   const { version, source, result, verified } = await runBegun(question, opened);
   const headers = headersOf(version);
-  const etag = await queryEtag(version.identity, parameters);
-  if (isCacheable && result.deterministic) cacheable(headers, etag, version);
-  else headers.set("cache-control", "no-store");
+  if (isCacheable && result.deterministic) {
+    cacheable(headers, await queryEtag(version.identity, parameters), version);
+  } else headers["cache-control"] = "no-store";
   const runMs = performance.now() - openedAtMs;
   return resultResponse(question, version, result, headers, {
     resolveMs: openedAtMs - startedAtMs,
@@ -94,15 +94,16 @@ function begin({ service, parameters, at, signal }: Question): Promise<BegunVers
   return beginVersion({ library, replica, at, freshness, headTtlMs, nowMs: Date.now(), signal });
 }
 
-function headersOf(version: Version): Headers {
-  const headers = new Headers(versionHeaders(version, Date.now()));
-  headers.set("vary", "Accept");
-  return headers;
+/** Headers of an answer by their names: the platform's own object would cost a call for each. */
+type HeaderTexts = Record<string, string>;
+
+function headersOf(version: Version): HeaderTexts {
+  return { ...versionHeaders(version, Date.now()), vary: "Accept" };
 }
 
-function cacheable(headers: Headers, etag: string, version: Version): Headers {
-  headers.set("etag", etag);
-  headers.set("cache-control", cacheControlOf(version));
+function cacheable(headers: HeaderTexts, etag: string, version: Version): HeaderTexts {
+  headers["etag"] = etag;
+  headers["cache-control"] = cacheControlOf(version);
   return headers;
 }
 
@@ -110,20 +111,20 @@ function resultResponse(
   question: Question,
   version: Version,
   result: QueryResult,
-  headers: Headers,
+  headers: HeaderTexts,
   cost: Cost,
 ): Response {
   const { source } = cost;
   const { meter } = question.service;
   const { pages } = source.stats;
-  headers.set("content-type", "application/json; charset=utf-8");
-  headers.set("x-pages-read", String(pages));
-  headers.set("x-bytes-fetched", String(meter.bytes));
-  headers.set("server-timing", formatTiming(cost));
-  headers.set("x-verified", String(cost.verified));
-  if (result.truncated) headers.set("x-truncated", "true");
+  headers["content-type"] = "application/json; charset=utf-8";
+  headers["x-pages-read"] = String(pages);
+  headers["x-bytes-fetched"] = String(meter.bytes);
+  headers["server-timing"] = formatTiming(cost);
+  headers["x-verified"] = String(cost.verified);
+  if (result.truncated) headers["x-truncated"] = "true";
   const canonical = canonicalLocation(question, version);
-  if (canonical !== undefined) headers.set("content-location", canonical);
+  if (canonical !== undefined) headers["content-location"] = canonical;
   const body = formatResult(result, question.parameters.style, {
     txid: formatTxid(version.snapshot.txid),
     timestamp: formatInstant(version.snapshot.timestampMs),

@@ -1,5 +1,22 @@
 import type { PageReader, PageReaderStats } from "../../shared/replica/page-reader.ts";
+import type { Replica } from "../../shared/replica/ltx-key.ts";
+import { isVerifiable, type Snapshot } from "../../shared/replica/snapshot.ts";
 import type { PageSource } from "../sqlite/page-source.ts";
+
+/**
+ * Names what a query reads from, as connections to it are kept. The same plan may be opened through an edge
+ * bundle and without it: what a connection to the one was told does not hold for the other.
+ */
+export function sourceKeyOf({ replica, snapshot, identity }: SourceName): string {
+  return `${replica.path} ${identity}${isVerifiable(snapshot) ? "" : " unverifiable"}`;
+}
+
+interface SourceName {
+  readonly replica: Replica;
+  readonly snapshot: Snapshot;
+  /** The plan's. */
+  readonly identity: string;
+}
 
 /** A query's pages, with the time that it waited for them, and whether each could be verified. */
 export class MeteredSource implements PageSource {
@@ -17,6 +34,10 @@ export class MeteredSource implements PageSource {
     this.#onUnverified = onUnverified;
     this.pageSize = reader.pageSize;
     this.pageCount = reader.pageCount;
+  }
+
+  get isVerifiable(): boolean {
+    return isVerifiable(this.#reader.snapshot);
   }
 
   get stats(): PageReaderStats {
@@ -37,7 +58,7 @@ export class MeteredSource implements PageSource {
     const page = this.#reader.resident(pgno);
     if (!page) return undefined;
     this.#reads++;
-    if (this.#isVerified && !this.#reader.stats.verified) {
+    if (this.#isVerified && !this.#reader.isVerified) {
       this.#isVerified = false;
       this.#onUnverified();
     }

@@ -8,7 +8,7 @@ import type { BegunVersion, Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
 import { engineChoice } from "../sqlite/engine-choice.ts";
 import { runQuery, type QueryResult } from "../sqlite/run-query.ts";
-import { MeteredSource } from "./metered-source.ts";
+import { MeteredSource, sourceKeyOf } from "./metered-source.ts";
 
 /** What a query is run with. */
 export interface RunOptions {
@@ -60,7 +60,7 @@ async function run({ service, parameters, signal }: RunOptions, version: Version
   const { config, library, replica } = service;
   const { snapshot, identity } = version;
   const reader = new PageReader(snapshot, { cache: library.pages, ...reopening(library, version) });
-  const sourceKey = `${replica.path} ${identity}`;
+  const sourceKey = sourceKeyOf({ replica, snapshot, identity });
   const wasVerified = !library.isUnverified(sourceKey);
   const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
   try {

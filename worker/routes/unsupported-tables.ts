@@ -5,7 +5,7 @@ import type { Version } from "../replicas/open-version.ts";
 import type { Service } from "../service.ts";
 import { buildsOf, engineChoice } from "../sqlite/engine-choice.ts";
 import { type QueryResult, runQuery } from "../sqlite/run-query.ts";
-import { MeteredSource } from "./metered-source.ts";
+import { MeteredSource, sourceKeyOf } from "./metered-source.ts";
 import {
   findUnsupportedTables,
   type UnsupportedTable,
@@ -21,7 +21,7 @@ export async function listUnsupportedTables(
   { snapshot, identity }: Version,
   signal: AbortSignal,
 ): Promise<readonly UnsupportedTable[] | null> {
-  const sourceKey = `${replica.path} ${identity}`;
+  const sourceKey = sourceKeyOf({ replica, snapshot, identity });
   const reader = new PageReader(snapshot, {
     cache: library.pages,
     reopen: (gone, look) => library.reopen(replica, gone, look),

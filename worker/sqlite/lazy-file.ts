@@ -58,6 +58,27 @@ export class LazyFile implements ReadableFile {
   }
 
   read(position: number, target: Uint8Array): number {
+    return this.#readWhole(position, target) ?? this.#readAny(position, target);
+  }
+
+  /** Reads one page by itself, as SQLite mostly does; undefined where that is not all that is to be done. */
+  #readWhole(position: number, target: Uint8Array): number | undefined {
+    const pageSize = this.#pageSize;
+    if (target.length !== pageSize || position <= 0 || position >= this.sizeBytes) return undefined;
+    const pgno = position / pageSize + 1;
+    if (this.#pinned.size > 0 || pgno === this.#lockPgno || !Number.isInteger(pgno)) {
+      return undefined;
+    }
+    const page = this.#faults?.source.resident(pgno);
+    if (page?.length === pageSize) {
+      target.set(page);
+      return pageSize;
+    }
+    this.#missingPgno = pgno;
+    return -1;
+  }
+
+  #readAny(position: number, target: Uint8Array): number {
     const end = Math.min(position + target.length, this.sizeBytes);
     if (end <= HEADER_BYTES && this.#header !== undefined) {
       target.set(this.#header.subarray(position, end));

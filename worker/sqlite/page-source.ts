@@ -3,6 +3,8 @@
  * A source belongs to one database at one TXID and never changes what a page holds.
  */
 export interface PageSource {
+  /** Every page that it gives out was held against its checksum: it is as SQLite has written it. */
+  readonly isVerifiable?: boolean | undefined;
   /** Bytes in a page. */
   readonly pageSize: number;
   /** Pages in the database: its length is `pageCount * pageSize`. */

@@ -8,11 +8,25 @@ function page(seed: number): Uint8Array {
   return new Uint8Array(PAGE_BYTES).fill(seed);
 }
 
-/** What one entry is counted as. */
+/** What one more entry is counted as. */
 function entryBytes(): number {
   const cache = new PageCache({ bytesMax: 1_000_000 });
   cache.set("a", 0, page(1));
-  return cache.bytes;
+  const before = cache.bytes;
+  cache.set("a", 1, page(1));
+  return cache.bytes - before;
+}
+
+/** What the first entry of a file is counted as beside that. */
+function fileBytes(): number {
+  const cache = new PageCache({ bytesMax: 1_000_000 });
+  cache.set("a", 0, page(1));
+  return cache.bytes - entryBytes();
+}
+
+/** What entries are counted as, each as the name of its file, which is one letter, and its offset. */
+function bytesOf(keys: readonly string[]): number {
+  return keys.length * entryBytes() + new Set(keys.map(([file]) => file)).size * fileBytes();
 }
 
 test("a page is found under its file and its offset, and under nothing else", () => {
@@ -36,11 +50,11 @@ test("the same place twice is kept once, with what came last", () => {
   cache.set("a", 0, page(1));
   cache.set("a", 0, page(2));
   expect(cache.get("a", 0)?.page).toEqual(page(2));
-  expect(cache.bytes).toBe(entryBytes());
+  expect(cache.bytes).toBe(fileBytes() + entryBytes());
 });
 
 test("what was not used for longest goes first", () => {
-  const cache = new PageCache({ bytesMax: 3 * entryBytes() });
+  const cache = new PageCache({ bytesMax: fileBytes() + 3 * entryBytes() });
   for (const offset of [1, 2, 3]) cache.set("a", offset, page(offset));
   cache.get("a", 1);
   cache.set("a", 4, page(4));
@@ -48,7 +62,7 @@ test("what was not used for longest goes first", () => {
 });
 
 test("looking whether a page is there does not count as a use", () => {
-  const cache = new PageCache({ bytesMax: 2 * entryBytes() });
+  const cache = new PageCache({ bytesMax: fileBytes() + 2 * entryBytes() });
   cache.set("a", 1, page(1));
   cache.set("a", 2, page(2));
   cache.has("a", 1);
@@ -62,24 +76,31 @@ test("a page larger than the whole cache is kept until the next one comes", () =
   expect(cache.get("a", 1)?.page).toEqual(page(1));
   cache.set("a", 2, page(2));
   expect(cache.has("a", 1)).toBe(false);
-  expect(cache.bytes).toBe(entryBytes());
+  expect(cache.bytes).toBe(fileBytes() + entryBytes());
 });
 
 test("it never holds more than its bytes, and always what a plain list would", () => {
-  const capacity = 5;
-  const aStep = fc.record({ offset: fc.nat({ max: 12 }), isSet: fc.boolean() });
+  const bytesMax = 2 * fileBytes() + 5 * entryBytes();
+  const aStep = fc.record({
+    file: fc.constantFrom("a", "b", "c"),
+    offset: fc.nat({ max: 5 }),
+    kind: fc.constantFrom("set", "get", "get", "delete"),
+  });
   fc.assert(
     fc.property(fc.array(aStep, { maxLength: 100 }), (steps) => {
-      const cache = new PageCache({ bytesMax: capacity * entryBytes() });
-      const recent: number[] = [];
-      for (const { offset, isSet } of steps) {
-        const known = recent.indexOf(offset);
-        if (isSet) cache.set("a", offset, page(offset));
-        else expect(cache.get("a", offset) !== undefined).toBe(known !== -1);
+      const cache = new PageCache({ bytesMax });
+      const recent: string[] = [];
+      for (const { file, offset, kind } of steps) {
+        const key = `${file} ${offset}`;
+        const known = recent.indexOf(key);
+        if (kind === "set") cache.set(file, offset, page(offset));
+        else if (kind === "delete") cache.delete(file, offset);
+        else expect(cache.get(file, offset)?.page[0]).toBe(known === -1 ? undefined : offset);
         if (known !== -1) recent.splice(known, 1);
-        if (isSet || known !== -1) recent.push(offset);
-        if (recent.length > capacity) recent.shift();
-        expect(cache.bytes).toBe(recent.length * entryBytes());
+        if (kind === "set" || (kind === "get" && known !== -1)) recent.push(key);
+        while (bytesOf(recent) > bytesMax) recent.shift();
+        expect(cache.bytes).toBe(bytesOf(recent));
+        expect(cache.bytes).toBeLessThanOrEqual(bytesMax);
       }
     }),
   );

@@ -3,7 +3,12 @@ import { describe, expect, test } from "vitest";
 import type { LtxFile } from "../../../shared/replica/ltx-file.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
-import { extendSnapshot, openPlan, openSnapshot } from "../../../shared/replica/snapshot.ts";
+import {
+  extendSnapshot,
+  isVerifiable,
+  openPlan,
+  openSnapshot,
+} from "../../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { sameBytes } from "../../support/ltx-fixtures.ts";
 import { historyOf } from "../../support/page-history.ts";
@@ -39,6 +44,7 @@ describe("an answer is verified", () => {
       await history.put(replica, level, txid);
     const cache = newCache();
     const snapshot = await openSnapshot(replica, LATEST, { cache });
+    expect(isVerifiable(snapshot)).toBe(false);
     // Files 0 and 2 were read whole and verified, and of file 1, between them, only the index was read.
     const older = new PageReader(snapshot, { cache });
     expect(sameBytes((await readPage(older, 5))!, history.page(3, 5))).toBe(true);
@@ -51,6 +57,7 @@ describe("an answer is verified", () => {
     const plan = { files: [first], txid: first.maxTxid, exact: true };
     const base = await openPlan(replica, plan, { cache: newCache() });
     const extended = await extendSnapshot(base, [second, third], { wholeBytesMax: 65_536 });
+    expect(isVerifiable(extended)).toBe(false);
     const fetching = new PageReader(extended, { cache: newCache() });
     expect(sameBytes((await readPage(fetching, 5))!, history.page(3, 5))).toBe(true);
     expect(fetching.stats.verified).toBe(false);
@@ -73,5 +80,27 @@ describe("an answer is verified", () => {
     });
     expect(sameBytes((await readPage(reader, 300))!, history.page(2, 300))).toBe(true);
     expect(reader.stats.verified).toBe(true);
+  });
+
+  test("of a whole snapshot, where each file of it was, and no file's index hides a newer version", async () => {
+    const history = historyOf([{ commit: PAGES }, { commit: PAGES, changed: [9] }], {
+      kind: "noise",
+    });
+    const replica = replicaIn(new MemoryStore());
+    await history.put(replica, 9, 1);
+    await history.put(replica, 0, 2);
+    expect(isVerifiable(await openSnapshot(replica, LATEST))).toBe(false);
+    const wholeBytesMax = 4 * 1024 * 1024;
+    const snapshot = await openSnapshot(replica, LATEST, { wholeBytesMax });
+    expect(isVerifiable(snapshot)).toBe(true);
+    expect(isVerifiable({ ...snapshot, doubtfulFiles: 1 })).toBe(false);
+    const reader = new PageReader(snapshot, { cache: newCache() });
+    for (let pgno = 1; pgno <= PAGES; pgno++) await readPage(reader, pgno);
+    expect(reader.stats.verified).toBe(true);
+    // Only the large file behind the small one was not: the small one's pages are verified, and not all.
+    const [first, second] = snapshot.files;
+    const plan = { files: [first], txid: first.maxTxid, exact: true };
+    const base = await openPlan(replica, plan);
+    expect(isVerifiable(await extendSnapshot(base, [second]))).toBe(false);
   });
 });

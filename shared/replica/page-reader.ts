@@ -139,6 +139,16 @@ export class PageReader {
     }
   }
 
+  /**
+   * Notes which trees the statement that runs next reads as a whole, if it reads anything of them: their pages are then
+   * fetched ahead from the first on. Where that is wrong, bytes are fetched for nothing, and no more.
+   *
+   * @param rootPgnos The pages that the trees begin with.
+   */
+  expectScans(rootPgnos: readonly number[]): void {
+    this.#oracle.expectScans(rootPgnos);
+  }
+
   #isAtHand(pgno: number): boolean {
     if (this.#underWay.has(pgno) || pgno === this.#lockPgno) return true;
     return this.#opened.snapshot.pages.get(pgno) === null || this.#opened.peek(pgno) !== undefined;

@@ -20,6 +20,7 @@ export interface SimulationCost {
 
 /** Decides what to fetch, as the oracle does. */
 interface Prefetcher {
+  expectScans?(rootPgnos: readonly number[]): void;
   onUse(pgno: number, page: Uint8Array): void;
   onPage(pgno: number): void;
   onLeftOut(pgno: number): void;
@@ -32,6 +33,10 @@ export interface SimulationOptions {
   readonly trace: readonly number[];
   /** Pages that are at hand before the query runs. */
   readonly resident?: Iterable<number>;
+  /** Roots of the trees that the query is expected to read as a whole. */
+  readonly expected?: readonly number[];
+  /** Largest window of a scan, in bytes: a mebibyte where it is not given, as the oracle has it. */
+  readonly windowBytesMax?: number;
   /** Sizes of frames are known only of pages that were fetched. */
   readonly sizesUnknown?: boolean;
   /** Pages that do not come along with another, as where their place would have to be looked for. */
@@ -46,6 +51,7 @@ const RANGES = { lengthMax: 1024 * 1024, gapMax: 4 * 1024 };
 
 export function simulate(options: SimulationOptions): SimulationCost {
   const { database, trace, resident = [], sizesUnknown = false, isLeftOut = () => false } = options;
+  const { expected, windowBytesMax } = options;
   const { pageSize, pageCount } = database;
   const places = placesOf(database);
   const atHand = new Map([...resident].map((pgno) => [pgno, database.page(pgno)]));
@@ -58,7 +64,9 @@ export function simulate(options: SimulationOptions): SimulationCost {
       isAtHand: (pgno) => atHand.has(pgno),
       frameBytes: (pgno) =>
         sizesUnknown && !atHand.has(pgno) ? undefined : places.get(pgno)?.size,
+      ...(windowBytesMax === undefined ? {} : { windowBytesMax }),
     });
+  if (expected !== undefined) prefetcher.expectScans?.(expected);
   const cost = { faults: 0, requests: 0, rounds: 0, fetchedBytes: 0, usedBytes: 0 };
   const unused = new Set<number>();
   function fetch([asked, ...others]: readonly number[]): void {

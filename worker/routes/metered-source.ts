@@ -44,6 +44,10 @@ export class MeteredSource implements PageSource {
     return page;
   }
 
+  expectScans(rootPgnos: readonly number[]): void {
+    this.#reader.expectScans(rootPgnos);
+  }
+
   async load(pgno: number, signal?: AbortSignal): Promise<void> {
     const startedAtMs = performance.now();
     try {

@@ -49,6 +49,7 @@ async function run(
 ): Promise<QueryResult> {
   const { live, connection, query } = session;
   bindArgs(live.sqlite, statement, args);
+  query.source.expectScans?.(statement.scans);
   query.isRunning = true;
   const { rows, truncated } = await step(session, statement);
   // PRAGMA integrity_check makes rows of pages that it cannot read: they say nothing of the database.

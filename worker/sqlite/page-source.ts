@@ -15,4 +15,9 @@ export interface PageSource {
    * query's error, unchanged.
    */
   load(pgno: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Told before each statement runs which B-trees it reads from their first page to their last if it reads anything of
+   * them, by the pages that they begin with. It says what to fetch ahead, and nothing of what there is.
+   */
+  expectScans?(rootPgnos: readonly number[]): void;
 }

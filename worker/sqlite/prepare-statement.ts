@@ -2,6 +2,7 @@ import { isReplicaError, ReplicaError } from "../../shared/errors.ts";
 import { countParameters } from "./bind-args.ts";
 import type { StatementHandle } from "./build.ts";
 import type { QueryColumn } from "./query.ts";
+import { explainScans } from "./explain-scans.ts";
 import { explainFailure, type Session } from "./session.ts";
 import { encodeSql, findNextStatement } from "./sql-text.ts";
 import type { PreparedStatement } from "./statement-cache.ts";
@@ -25,6 +26,7 @@ export async function prepareStatement(
     columns: columnsOf(session, handle),
     parameterCount: countParameters(sqlite, handle),
     deterministic: session.query.deterministic,
+    scans: await explainScans(session, sql),
   };
 }
 

@@ -52,9 +52,18 @@ function isByteOrderMark(sql: Uint8Array, at: number): boolean {
 
 /** Says whether the text's statement is EXPLAIN or EXPLAIN QUERY PLAN of another. */
 export function isExplain(sql: Uint8Array): boolean {
+  return /^explain(?![\w$\u0080-\uffff])/i.test(beginningOf(sql));
+}
+
+/** Says whether the text's statement begins like a SELECT: then it is one, or writes. */
+export function isSelect(sql: Uint8Array): boolean {
+  return /^(?:select|with)(?![\w$\u0080-\uffff])/i.test(beginningOf(sql));
+}
+
+/** A statement's first characters: enough for its first word. */
+function beginningOf(sql: Uint8Array): string {
   const start = findNextStatement(sql, 0);
-  const word = new TextDecoder().decode(sql.subarray(start, start + "explain ".length));
-  return /^explain(?![\w$\u0080-\uffff])/i.test(word);
+  return new TextDecoder().decode(sql.subarray(start, start + "explain ".length));
 }
 
 function after(sql: Uint8Array, found: number): number {

@@ -12,6 +12,8 @@ export interface PreparedStatement {
   readonly parameterCount: number;
   /** The authorizer is asked when a statement is compiled, and not each time that it runs. */
   readonly deterministic: boolean;
+  /** Roots of the trees that it reads as a whole if it reads anything of them, as far as they were asked for. */
+  readonly scans: readonly number[];
 }
 
 /**

@@ -46,6 +46,8 @@ export class KnownTrees implements TreePages {
   /** Least recently used first. */
   readonly #recent: number[] = [];
   readonly #walk: InteriorWalk;
+  #expected: ReadonlySet<number> = new Set();
+  #expectedWalk: InteriorWalk | undefined;
   /** Pages that were looked at for the fault that is being answered: none comes or goes until then. */
   readonly #looked = new Map<number, TreePage | undefined>();
   #faults = 0;
@@ -56,6 +58,12 @@ export class KnownTrees implements TreePages {
     this.#options = options;
     this.schema = new SchemaRoots(this);
     this.#walk = new InteriorWalk(this, () => this.schema.roots);
+  }
+
+  /** Sets the roots of the trees that are read from their first page to their last, if at all. */
+  expect(rootPgnos: ReadonlySet<number>): void {
+    this.#expected = rootPgnos;
+    this.#expectedWalk = rootPgnos.size > 0 ? new InteriorWalk(this, () => rootPgnos) : undefined;
   }
 
   /** Notes that a page was asked for which is not at hand. */
@@ -90,7 +98,8 @@ export class KnownTrees implements TreePages {
 
   /**
    * Where a page hangs; undefined where no parent of it is known. From a query's second fault on, also
-   * parents that nobody has used are looked for: a single row can do without.
+   * parents that nobody has used are looked for: a single row can do without. In trees that are expected they
+   * are at once.
    */
   placeOf(pgno: number): TreePlace | undefined {
     for (let at = this.#recent.length - 1; at >= 0; at--) {
@@ -98,10 +107,20 @@ export class KnownTrees implements TreePages {
       const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
       if (index !== -1) return { parent: parent!, index };
     }
-    if (this.#faults <= 1 || this.schema.roots.has(pgno)) return undefined;
-    const place = this.#walk.placeOf(pgno);
+    if (this.#expected.has(pgno)) return undefined;
+    const place = this.#expectedWalk?.placeOf(pgno) ?? this.#walkTo(pgno);
     if (place !== undefined) this.#remember(place.parent.pgno);
     return place;
+  }
+
+  /** The page that the tree of a page begins with, where that tree is expected. */
+  expectedRootOf(pgno: number): number | undefined {
+    let top: number | undefined = this.#expected.size > 0 ? pgno : undefined;
+    for (let level = 0; level < LEVELS_MAX && top !== undefined; level++) {
+      if (this.#expected.has(top)) return top;
+      top = this.placeOf(top)?.parent.pgno;
+    }
+    return undefined;
   }
 
   /** The page that a tree begins with, as far as the pages above this one are known. */
@@ -172,6 +191,11 @@ export class KnownTrees implements TreePages {
   isPage(pgno: number): boolean {
     // Also false of what is not a number.
     return pgno >= 1 && pgno <= this.#options.pageCount;
+  }
+
+  #walkTo(pgno: number): TreePlace | undefined {
+    if (this.#faults <= 1 || this.schema.roots.has(pgno)) return undefined;
+    return this.#walk.placeOf(pgno);
   }
 
   #remember(pgno: number): void {

@@ -1,5 +1,6 @@
 import { btreePageKind } from "../../sqlite/btree-page.ts";
 import { PrefetchBudget } from "./budget.ts";
+import { ExpectedScans } from "./expected-scans.ts";
 import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
 import { OverflowChains } from "./overflow-chains.ts";
@@ -9,6 +10,8 @@ import { Scans } from "./scans.ts";
 const SLACK_BYTES = 64 * 1024;
 /** Largest window of a scan, in bytes. */
 const WINDOW_BYTES_MAX = 1024 * 1024;
+/** Windows of pages that are sure to be used that may be under way, or at hand, before they are. */
+const SURE_WINDOWS_MAX = 2;
 
 export interface PrefetchOracleOptions {
   /** In bytes. */
@@ -35,28 +38,44 @@ export interface PrefetchOracleOptions {
  * Says what to fetch beside the page that was asked for. Pure: it is told of uses and faults of one query, in
  * their order, and gives back page numbers; it neither reads nor waits.
  *
- * A first fault fetches nothing ahead. Then it follows scans, through the interior pages of the tree where
- * they are at hand and so also where the leaves lie scattered. Whatever the pattern and
- * whatever the pages hold, at most twice the bytes that the query uses are fetched, and 64 KiB.
+ * A first fault fetches nothing ahead, unless it is in a tree of which the caller knows that the statement reads all.
+ * Then it follows scans, through the interior pages of the tree where they are at hand and so also where the
+ * leaves lie scattered. Whatever the pattern and whatever the pages hold, at most twice the bytes
+ * that the query uses are fetched, and 64 KiB: where nothing was said of its scans at any time, and otherwise
+ * at the end of a query that did what was said of it. As long as it has not, or when it was cancelled, two of the largest
+ * windows may have been fetched besides, for each statement.
  */
 export class PrefetchOracle {
   readonly #trees: KnownTrees;
   readonly #budget: PrefetchBudget;
+  readonly #expected: ExpectedScans;
   readonly #scans: Scans;
   readonly #indexRuns: IndexRuns;
   readonly #chains: OverflowChains;
 
   constructor(options: PrefetchOracleOptions) {
     const { windowBytesMax = WINDOW_BYTES_MAX } = options;
-    const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES });
+    const sureBytesMax = SURE_WINDOWS_MAX * windowBytesMax;
+    const budget = new PrefetchBudget({ ...options, slackBytes: SLACK_BYTES, sureBytesMax });
     const trees = new KnownTrees(options);
     const chains = new OverflowChains(trees);
     const parts = { ...options, windowBytesMax, trees, chains, budget };
     this.#trees = trees;
     this.#budget = budget;
     this.#chains = chains;
+    this.#expected = new ExpectedScans(parts);
     this.#scans = new Scans({ ...parts, firstWindowBytes: Math.min(SLACK_BYTES, windowBytesMax) });
     this.#indexRuns = new IndexRuns(parts);
+  }
+
+  /**
+   * Notes which trees the statement that runs next reads from their first page to their last, if it reads anything of
+   * them; what was noted for another statement is forgotten. If it is wrong, it costs bytes and no more.
+   *
+   * @param rootPgnos The pages that the trees begin with.
+   */
+  expectScans(rootPgnos: readonly number[]): void {
+    this.#expected.expect(rootPgnos);
   }
 
   /**
@@ -91,13 +110,17 @@ export class PrefetchOracle {
    * what is needed soonest first. Only the first has to be waited for.
    */
   onFault(pgno: number): [number, ...number[]] {
-    this.#budget.fetch(pgno, { asked: true });
+    this.#budget.fetch(pgno, "asked");
     this.#trees.onFault();
-    const ahead =
-      this.#indexRuns.onFault(pgno) ??
-      this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno));
+    const { sure, likely } = this.#expected.onFault(pgno) ?? {
+      sure: [],
+      likely:
+        this.#indexRuns.onFault(pgno) ??
+        this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno)),
+    };
     this.#trees.onAnswer();
-    for (const next of ahead) this.#budget.fetch(next, { asked: false });
-    return [pgno, ...ahead];
+    for (const next of sure) this.#budget.fetch(next, "sure");
+    for (const next of likely) this.#budget.fetch(next, "likely");
+    return [pgno, ...sure, ...likely];
   }
 }

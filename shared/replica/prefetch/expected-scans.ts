@@ -1,0 +1,158 @@
+import type { PrefetchBudget } from "./budget.ts";
+import type { KnownTrees } from "./known-trees.ts";
+import type { TreePlace } from "./tree-page.ts";
+
+type Direction = 1 | -1;
+
+/** How far a scan of a tree has come. */
+interface Progress {
+  readonly direction: Direction;
+  /** The last page that was asked for, the page above it where that is known, and which of its children it is. */
+  readonly asked: number;
+  readonly parentPgno: number | undefined;
+  readonly index: number;
+}
+
+/** What to fetch with a page of a tree that is expected to be read as a whole. */
+export interface ExpectedPages {
+  /** Pages of the tree, those that are needed first coming first. */
+  readonly sure: readonly number[];
+  /** What lies between them, where that saves a read. */
+  readonly likely: readonly number[];
+}
+
+/** Reads that one window may take where its pages lie scattered: four rounds of six. */
+const READS_MAX = 24;
+/**
+ * The same for the pages below one that has just been asked for itself: if they are interior pages, what is wanted
+ * next is below the first of them.
+ */
+const READS_BELOW_MAX = 12;
+/** Pages that each read has to bring on average for a window to take more of them. */
+const PAGES_A_READ_MIN = 4;
+/** Pages between two in the file that may be fetched along rather than take another read. */
+const BETWEEN_PAGES_MAX = 8;
+/** Share of a window that may lie between its pages. */
+const BETWEEN_SHARE = 1 / 8;
+/** Pages that are looked at for one fault, in each direction. */
+const LOOK_MAX = 8_192;
+
+export interface ExpectedScansOptions {
+  readonly trees: KnownTrees;
+  readonly budget: PrefetchBudget;
+  readonly isAtHand: (pgno: number) => boolean;
+  readonly windowBytesMax: number;
+}
+
+/**
+ * Trees that the running statement reads as a whole if it reads anything of them, as its own program says. So
+ * the first fault in one may fetch as much as any later one: the pages ahead are no guess.
+ */
+export class ExpectedScans {
+  readonly #options: ExpectedScansOptions;
+  /** By the roots of the trees. */
+  readonly #progress = new Map<number, Progress | undefined>();
+
+  constructor(options: ExpectedScansOptions) {
+    this.#options = options;
+  }
+
+  /** Sets the trees, by their roots, in the place of those before. */
+  expect(rootPgnos: readonly number[]): void {
+    if (rootPgnos.length === 0 && this.#progress.size === 0) return;
+    this.#progress.clear();
+    for (const rootPgno of rootPgnos) this.#progress.set(rootPgno, undefined);
+    this.#options.trees.expect(new Set(rootPgnos));
+    this.#options.budget.endSurety();
+  }
+
+  /** What to fetch with `pgno`; undefined where it is in no such tree, or nothing is known of what comes next. */
+  onFault(pgno: number): ExpectedPages | undefined {
+    if (this.#progress.size === 0) return undefined;
+    const { trees } = this.#options;
+    const rootPgno = trees.expectedRootOf(pgno);
+    if (rootPgno === undefined) return undefined;
+    const place = trees.placeOf(pgno);
+    const before = this.#progress.get(rootPgno);
+    const direction = directionOf(before, place);
+    const parentPgno = place?.parent.pgno;
+    this.#progress.set(rootPgno, { direction, asked: pgno, parentPgno, index: place?.index ?? 0 });
+    if (place === undefined) return undefined;
+    const isBelow = before !== undefined && before.asked === place.parent.pgno;
+    const readsMax = isBelow ? READS_BELOW_MAX : READS_MAX;
+    const sure = this.#shorten(pgno, this.#ahead(pgno, place, direction), readsMax);
+    return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
+  }
+
+  /** The pages of a window that are not at hand: those ahead, then those behind, since they are wanted as well. */
+  #ahead(pgno: number, place: TreePlace, direction: Direction): number[] {
+    const { budget, windowBytesMax, isAtHand, trees } = this.#options;
+    const asked = budget.costOf(pgno);
+    const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
+    const pages = new Set<number>();
+    let bytes = 0;
+    for (const way of [direction, direction === 1 ? -1 : 1] as const) {
+      let looked = 0;
+      // What lies below interior pages that are not at hand, by what their siblings have: the next window's.
+      let hiddenBytes = 0;
+      for (const { pgno: next, level, siblings } of trees.ahead(place, way)) {
+        if (++looked > LOOK_MAX || bytes + hiddenBytes >= 2 * bytesMax) break;
+        if ((level === 0 && hiddenBytes > 0) || next === pgno || pages.has(next)) continue;
+        if (isAtHand(next)) continue;
+        const cost = budget.costOf(next);
+        if (bytes + cost > bytesMax) return [...pages];
+        pages.add(next);
+        bytes += cost;
+        if (level > 0) hiddenBytes += siblings * asked;
+      }
+    }
+    return [...pages];
+  }
+
+  /** As many of the pages, from the first on, as a reader has to make few enough reads for. */
+  #shorten(pgno: number, pages: readonly number[], readsMax: number): readonly number[] {
+    let some = pages;
+    // Each turn halves them.
+    while (readsFor([pgno, ...some]) > Math.max(readsMax, (some.length + 1) / PAGES_A_READ_MIN)) {
+      some = some.slice(0, some.length >> 1);
+    }
+    return some;
+  }
+
+  /** What lies between pages that are near each other and is not at hand. */
+  #between(pages: readonly number[]): number[] {
+    const { budget, isAtHand } = this.#options;
+    const costOf = (pgnos: readonly number[]): number =>
+      pgnos.reduce((sum, pgno) => sum + budget.costOf(pgno), 0);
+    const found: number[] = [];
+    let leftBytes = Math.min(budget.leftBytes, BETWEEN_SHARE * costOf(pages));
+    const ascending = pages.toSorted((a, b) => a - b);
+    for (const [index, pgno] of ascending.entries()) {
+      const next = ascending[index + 1] ?? pgno;
+      if (next - pgno - 1 > BETWEEN_PAGES_MAX) continue;
+      const gap = Array.from({ length: Math.max(0, next - pgno - 1) }, (_, n) => pgno + 1 + n);
+      const missing = gap.filter((between) => !isAtHand(between));
+      // What is at hand is read over, and as good as fetched for nothing.
+      leftBytes -= costOf(gap);
+      if (leftBytes < 0) break;
+      found.push(...missing);
+    }
+    return found;
+  }
+}
+
+/** Which way a scan goes: as it has gone under the parent of what is asked for, else as before. */
+function directionOf(before: Progress | undefined, place: TreePlace | undefined): Direction {
+  if (place === undefined) return 1;
+  // Where it begins at the last child of a page, there is more to come before it.
+  if (before?.parentPgno === undefined) return place.index === place.parent.cellCount ? -1 : 1;
+  if (before.parentPgno !== place.parent.pgno) return before.direction;
+  return place.index < before.index ? -1 : 1;
+}
+
+/** Reads that some pages take, as far as their numbers say. */
+function readsFor(pages: readonly number[]): number {
+  const ascending = pages.toSorted((a, b) => a - b);
+  return ascending.filter((pgno, n) => n === 0 || pgno - ascending[n - 1] > BETWEEN_PAGES_MAX + 1)
+    .length;
+}

@@ -8,6 +8,8 @@ import type { TracedDatabase } from "./page-trace.ts";
 export interface SimulationCost {
   /** Times that the query waits. */
   readonly faults: number;
+  /** Windows that begin before anybody waits for one of their pages. */
+  readonly ahead: number;
   /** Ranged reads, as a page reader plans them over one snapshot. */
   readonly requests: number;
   /** Round trips, with six reads at a time, where each fault waits for all that it fetches. */
@@ -21,11 +23,13 @@ export interface SimulationCost {
 /** Decides what to fetch, as the oracle does. */
 interface Prefetcher {
   expectScans?(rootPgnos: readonly number[]): void;
-  onUse(pgno: number, page: Uint8Array): void;
+  onUse(pgno: number, page: Uint8Array): boolean;
   onPage(pgno: number): void;
   onLeftOut(pgno: number): void;
   onGap(bytes: number): void;
   onFault(pgno: number): number[];
+  /** Pages to fetch although nobody has asked for them yet; asked until there are none. */
+  goOn(): readonly number[];
 }
 
 export interface SimulationOptions {
@@ -67,13 +71,25 @@ export function simulate(options: SimulationOptions): SimulationCost {
       ...(windowBytesMax === undefined ? {} : { windowBytesMax }),
     });
   if (expected !== undefined) prefetcher.expectScans?.(expected);
-  const cost = { faults: 0, requests: 0, rounds: 0, fetchedBytes: 0, usedBytes: 0 };
+  const cost = { faults: 0, ahead: 0, requests: 0, rounds: 0, fetchedBytes: 0, usedBytes: 0 };
   const unused = new Set<number>();
-  function fetch([asked, ...others]: readonly number[]): void {
-    const pgnos = [asked, ...others.filter((pgno) => !isLeftOut(pgno))];
-    for (const pgno of others.filter(isLeftOut)) prefetcher.onLeftOut(pgno);
-    const ranges = planPageRanges(places, pgnos, { ...RANGES, pageSize });
+  function fault([asked, ...others]: readonly number[]): void {
     cost.faults++;
+    fetch([asked, ...withoutLeftOut(others)]);
+    goOn();
+  }
+  function goOn(): void {
+    for (let ahead = prefetcher.goOn(); ahead.length > 0; ahead = prefetcher.goOn()) {
+      cost.ahead++;
+      fetch(withoutLeftOut(ahead));
+    }
+  }
+  function withoutLeftOut(pgnos: readonly number[]): readonly number[] {
+    for (const pgno of pgnos.filter(isLeftOut)) prefetcher.onLeftOut(pgno);
+    return pgnos.filter((pgno) => !isLeftOut(pgno));
+  }
+  function fetch(pgnos: readonly number[]): void {
+    const ranges = planPageRanges(places, pgnos, { ...RANGES, pageSize });
     cost.requests += ranges.length;
     cost.rounds += Math.ceil(ranges.length / REQUESTS_AT_A_TIME);
     for (const { length, frames } of ranges) {
@@ -87,9 +103,9 @@ export function simulate(options: SimulationOptions): SimulationCost {
     }
   }
   for (const pgno of trace) {
-    if (!atHand.has(pgno)) fetch(prefetcher.onFault(pgno));
+    if (!atHand.has(pgno)) fault(prefetcher.onFault(pgno));
     if (unused.delete(pgno)) cost.usedBytes += places.get(pgno)?.size ?? 0;
-    prefetcher.onUse(pgno, database.page(pgno));
+    if (prefetcher.onUse(pgno, database.page(pgno))) goOn();
   }
   return cost;
 }

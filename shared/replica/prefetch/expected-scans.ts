@@ -1,6 +1,7 @@
 import type { PrefetchBudget } from "./budget.ts";
 import type { KnownTrees } from "./known-trees.ts";
 import type { TreePlace } from "./tree-page.ts";
+import type { WindowAhead } from "./windows-ahead.ts";
 
 type Direction = 1 | -1;
 
@@ -42,6 +43,7 @@ export interface ExpectedScansOptions {
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
   readonly windowBytesMax: number;
+  readonly windowPagesMax?: number | undefined;
 }
 
 /**
@@ -84,9 +86,30 @@ export class ExpectedScans {
     return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
   }
 
+  /**
+   * What comes after a window, from one of its pages on that is being used or waited for; undefined where nothing is
+   * known of it, or there is no room for it now.
+   */
+  goOn(usedPgno: number): WindowAhead | undefined {
+    const { trees } = this.#options;
+    const rootPgno = trees.expectedRootOf(usedPgno);
+    const before = rootPgno === undefined ? undefined : this.#progress.get(rootPgno);
+    if (before === undefined) return undefined;
+    const { direction } = before;
+    const page = trees.page(usedPgno);
+    const place =
+      page?.isInterior === true
+        ? { parent: page, index: direction === 1 ? -1 : page.cellCount + 1 }
+        : trees.placeOf(usedPgno);
+    if (place === undefined) return undefined;
+    const sure = this.#shorten(usedPgno, this.#ahead(usedPgno, place, direction), READS_MAX);
+    if (sure.length === 0) return undefined;
+    return { sure, likely: this.#between(sure), next: (pgno) => this.goOn(pgno) };
+  }
+
   /** The pages of a window that are not at hand: those ahead, then those behind, since they are wanted as well. */
   #ahead(pgno: number, place: TreePlace, direction: Direction): number[] {
-    const { budget, windowBytesMax, isAtHand, trees } = this.#options;
+    const { budget, windowBytesMax, windowPagesMax = Infinity, isAtHand, trees } = this.#options;
     const asked = budget.costOf(pgno);
     const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
     const pages = new Set<number>();
@@ -98,12 +121,13 @@ export class ExpectedScans {
       for (const { pgno: next, level, siblings } of trees.ahead(place, way)) {
         if (++looked > LOOK_MAX || bytes + hiddenBytes >= 2 * bytesMax) break;
         if ((level === 0 && hiddenBytes > 0) || next === pgno || pages.has(next)) continue;
+        // Also one that is under way: only it says what lies below.
+        if (level > 0 && trees.page(next) === undefined) hiddenBytes += siblings * asked;
         if (isAtHand(next)) continue;
         const cost = budget.costOf(next);
-        if (bytes + cost > bytesMax) return [...pages];
+        if (bytes + cost > bytesMax || pages.size + 1 >= windowPagesMax) return [...pages];
         pages.add(next);
         bytes += cost;
-        if (level > 0) hiddenBytes += siblings * asked;
       }
     }
     return [...pages];

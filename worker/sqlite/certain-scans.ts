@@ -3,7 +3,9 @@ export interface Instruction {
   readonly opcode: string;
   readonly p1: number;
   readonly p2: number;
+  /** Looked at where `USING_P3` has the opcode. */
   readonly p3: number;
+  /** Looked at where `USING_P5` has the opcode. */
   readonly p5: number;
 }
 
@@ -36,9 +38,9 @@ const OTHERS = wordsOf("EndCoroutine Halt Jump Return");
 /** Where the statement, or what reads its rows, may leave a loop for good. */
 const LEAVING = wordsOf("EndCoroutine Halt InitCoroutine ResultRow Yield");
 
-/** Those that read pages of the tree of their cursor: P1, and P3 of DeferredSeek. */
+/** Those that read pages below the root of their cursor's tree: P1, and P3 of DeferredSeek. IfEmpty reads the root alone. */
 const MOVING = wordsOf(`
-  Count DeferredSeek Delete FinishSeek Found IdxInsert IfEmpty IfNoHope IfSizeBetween IfSmaller Insert Last NewRowid Next NoConflict
+  Count DeferredSeek Delete FinishSeek Found IdxInsert IfNoHope IfSizeBetween IfSmaller Insert Last NewRowid Next NoConflict
   NotExists NotFound Prev Rewind SeekGE SeekGT SeekLE SeekLT SeekRowid SeekScan Sort
 `);
 
@@ -50,6 +52,10 @@ const LOOPS: ReadonlyMap<string, string> = new Map([
   ["Rewind", "Next"],
   ["Last", "Prev"],
 ]);
+
+/** The only ones whose P3 or P5 is looked at. */
+export const USING_P3 = wordsOf("Count DeferredSeek InitCoroutine Jump OpenRead ReopenIdx");
+export const USING_P5 = wordsOf("OpenRead ReopenIdx");
 
 /** Of P3 of OpenRead: the database itself, and not the one for what is temporary. */
 const MAIN_DATABASE = 0;

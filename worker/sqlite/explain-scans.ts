@@ -1,11 +1,15 @@
 import { ReplicaError } from "../../shared/errors.ts";
 import type { StatementHandle } from "./build.ts";
-import { findCertainScans, type Instruction } from "./certain-scans.ts";
+import { findCertainScans, type Instruction, USING_P3, USING_P5 } from "./certain-scans.ts";
 import type { Session } from "./session.ts";
 import { encodeSql, isSelect } from "./sql-text.ts";
 
 const SQLITE_DONE = 101;
 const EXPLAIN = encodeSql("EXPLAIN ");
+/** Without it a SELECT reads no tree. */
+const FROM = /from/i;
+/** Bytes of a text that is compiled once more. */
+const SQL_BYTES_MAX = 4_000;
 const NO_SCANS: readonly number[] = [];
 
 /** Columns of EXPLAIN: the address comes first, and P4 before P5. */
@@ -20,8 +24,9 @@ const COLUMNS = { opcode: 1, p1: 2, p2: 3, p3: 4, p5: 6 } as const;
  * @param sql Of a statement that was just compiled, and has not run.
  */
 export async function explainScans(session: Session, sql: Uint8Array): Promise<readonly number[]> {
-  const { live, connection, query } = session;
-  if (query.source.expectScans === undefined || !isSelect(sql)) return NO_SCANS;
+  const { live, connection, query, request } = session;
+  if (query.source.expectScans === undefined) return NO_SCANS;
+  if (sql.length > SQL_BYTES_MAX || !FROM.test(request.sql) || !isSelect(sql)) return NO_SCANS;
   if (live.sqlite.stepsUsed(connection.db) > 0) return NO_SCANS;
   const { denied, deterministic, writes, failure } = query;
   try {
@@ -54,13 +59,15 @@ async function readProgram(session: Session, sql: Uint8Array): Promise<Instructi
   return code === SQLITE_DONE ? program : [];
 }
 
+/** What is not looked at is not read: it is most of what asking costs. */
 function readInstruction({ live }: Session, statement: StatementHandle): Instruction {
   const read = (column: number) => live.sqlite.columnValue(statement, column);
+  const opcode = String(read(COLUMNS.opcode));
   return {
-    opcode: String(read(COLUMNS.opcode)),
+    opcode,
     p1: Number(read(COLUMNS.p1)),
     p2: Number(read(COLUMNS.p2)),
-    p3: Number(read(COLUMNS.p3)),
-    p5: Number(read(COLUMNS.p5)),
+    p3: USING_P3.has(opcode) ? Number(read(COLUMNS.p3)) : 0,
+    p5: USING_P5.has(opcode) ? Number(read(COLUMNS.p5)) : 0,
   };
 }

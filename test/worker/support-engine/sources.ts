@@ -60,6 +60,8 @@ export function database(name: string): EngineDatabase {
 export interface SlowSource extends PageSource {
   /** Pages that were waited for. */
   readonly loads: number;
+  /** Roots of the trees that the statement which ran last was said to read as a whole. */
+  readonly expected: readonly number[];
 }
 
 /** Pages of `bytes` that are there only after `delay` has resolved; nothing is resident at first. */
@@ -70,6 +72,7 @@ export function slowSource(
   const pages = new Map<number, Uint8Array>();
   return {
     loads: 0,
+    expected: [],
     pageSize,
     pageCount: bytes.length / pageSize,
     resident: (pgno) => pages.get(pgno),
@@ -77,6 +80,9 @@ export function slowSource(
       (this as { loads: number }).loads++;
       await delay(pgno, signal);
       pages.set(pgno, bytes.subarray((pgno - 1) * pageSize, pgno * pageSize));
+    },
+    expectScans(rootPgnos) {
+      (this as { expected: readonly number[] }).expected = rootPgnos;
     },
   };
 }

@@ -82,7 +82,8 @@ export class ExpectedScans {
     if (place === undefined) return undefined;
     const isBelow = before !== undefined && before.asked === place.parent.pgno;
     const readsMax = isBelow ? READS_BELOW_MAX : READS_MAX;
-    const sure = this.#shorten(pgno, this.#ahead(pgno, place, direction), readsMax);
+    const ways = [direction, direction === 1 ? -1 : 1] as const;
+    const sure = this.#shorten(pgno, this.#ahead(pgno, place, ways), readsMax);
     return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
   }
 
@@ -102,19 +103,20 @@ export class ExpectedScans {
         ? { parent: page, index: direction === 1 ? -1 : page.cellCount + 1 }
         : trees.placeOf(usedPgno);
     if (place === undefined) return undefined;
-    const sure = this.#shorten(usedPgno, this.#ahead(usedPgno, place, direction), READS_MAX);
+    // What lies behind has been used, and may be at hand no more.
+    const sure = this.#shorten(usedPgno, this.#ahead(usedPgno, place, [direction]), READS_MAX);
     if (sure.length === 0) return undefined;
     return { sure, likely: this.#between(sure), next: (pgno) => this.goOn(pgno) };
   }
 
-  /** The pages of a window that are not at hand: those ahead, then those behind, since they are wanted as well. */
-  #ahead(pgno: number, place: TreePlace, direction: Direction): number[] {
+  /** The pages of a window that are not at hand: those one way, then those the other, where they are wanted as well. */
+  #ahead(pgno: number, place: TreePlace, ways: readonly Direction[]): number[] {
     const { budget, windowBytesMax, windowPagesMax = Infinity, isAtHand, trees } = this.#options;
     const asked = budget.costOf(pgno);
     const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
     const pages = new Set<number>();
     let bytes = 0;
-    for (const way of [direction, direction === 1 ? -1 : 1] as const) {
+    for (const way of ways) {
       let looked = 0;
       // What lies below interior pages that are not at hand, by what their siblings have: the next window's.
       let hiddenBytes = 0;

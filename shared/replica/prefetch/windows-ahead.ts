@@ -18,6 +18,12 @@ interface Watched {
   readonly next: NextWindow;
 }
 
+interface Due {
+  /** The page that is used, or waited for. */
+  readonly pgno: number;
+  readonly next: NextWindow;
+}
+
 /** Windows that are watched at a time: those of so many scans. */
 const WATCHED_MAX = 8;
 
@@ -27,11 +33,11 @@ const WATCHED_MAX = 8;
  */
 export class WindowsAhead {
   #watched: readonly Watched[] = [];
-  readonly #due: { readonly pgno: number; readonly next: NextWindow }[] = [];
+  #due: readonly Due[] = [];
 
   /** Notes that somebody waits for a page of a window, so that the next may begin beside it. */
   waitFor(pgno: number, next: NextWindow): void {
-    this.#due.push({ pgno, next });
+    this.#due = [...this.#due, { pgno, next }].slice(-WATCHED_MAX);
   }
 
   /** Notes that a page was used for the first time since it was fetched; says whether a window is due with that. */
@@ -39,18 +45,20 @@ export class WindowsAhead {
     const used = this.#watched.find(({ pgnos }) => pgnos.has(pgno));
     if (used === undefined) return false;
     this.#watched = this.#watched.filter((watched) => watched !== used);
-    this.#due.push({ pgno, next: used.next });
+    this.#due = [...this.#due, { pgno, next: used.next }].slice(-WATCHED_MAX);
     return true;
   }
 
   /** Takes the next of the windows that are due and of which anything is known; it is watched from then on. */
   take(): WindowAhead | undefined {
     // Bounded by what is due: each turn takes one.
-    for (let due = this.#due.shift(); due !== undefined; due = this.#due.shift()) {
+    for (;;) {
+      const [due, ...others] = this.#due;
+      if (due === undefined) return undefined;
+      this.#due = others;
       const window = due.next(due.pgno);
       if (window !== undefined) return this.#watch(window);
     }
-    return undefined;
   }
 
   #watch(window: WindowAhead): WindowAhead {

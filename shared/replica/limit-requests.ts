@@ -1,3 +1,4 @@
+import { throwIfAborted } from "../errors.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 
 /** Runs a piece of work once there is a place for it; what can wait is begun when nothing else waits. */
@@ -43,7 +44,12 @@ export function inTurns(
   const place = slots(requestsMax);
   const of = (turn: "soon" | "later"): ObjectStore => ({
     list: (options) => place(() => store.list(options), turn),
-    get: (key, options) => place(() => store.get(key, options), turn),
+    get: (key, options) =>
+      place(async () => {
+        // Whoever has gone while it waited for its turn asks for nothing.
+        throwIfAborted(options?.signal);
+        return store.get(key, options);
+      }, turn),
     put: (key, body, options) => store.put(key, body, options),
     delete: (keys, options) => store.delete(keys, options),
   });

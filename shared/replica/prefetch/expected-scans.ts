@@ -34,6 +34,8 @@ const PAGES_A_READ_MIN = 4;
 const BETWEEN_PAGES_MAX = 8;
 /** Share of a window that may lie between its pages. */
 const BETWEEN_SHARE = 1 / 8;
+/** Share of a window that is left for the interior pages which the next one needs. */
+const INTERIOR_SHARE = 1 / 16;
 /** Pages that are looked at for one fault, in each direction. */
 const LOOK_MAX = 8_192;
 
@@ -80,30 +82,35 @@ export class ExpectedScans {
     if (place === undefined) return undefined;
     const isBelow = before !== undefined && before.asked === place.parent.pgno;
     const readsMax = isBelow ? READS_BELOW_MAX : READS_MAX;
-    const sure = this.#shorten(pgno, this.#ahead(pgno, place, direction), readsMax);
+    const ways = before?.parentPgno === undefined ? [direction, opposite(direction)] : [direction];
+    const sure = this.#shorten(pgno, this.#ahead(pgno, place, ways), readsMax);
     return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
   }
 
-  /** The pages of a window that are not at hand: those ahead, then those behind, since they are wanted as well. */
-  #ahead(pgno: number, place: TreePlace, direction: Direction): number[] {
+  /**
+   * The pages of a window that are not at hand, and the interior pages that the next window's lie below. What lies behind
+   * is wanted as well as long as it is not known which way the scan goes; later it has been read.
+   */
+  #ahead(pgno: number, place: TreePlace, ways: readonly Direction[]): number[] {
     const { budget, windowBytesMax, isAtHand, trees } = this.#options;
     const asked = budget.costOf(pgno);
     const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
     const pages = new Set<number>();
     let bytes = 0;
-    for (const way of [direction, direction === 1 ? -1 : 1] as const) {
+    for (const way of ways) {
       let looked = 0;
-      // What lies below interior pages that are not at hand, by what their siblings have: the next window's.
-      let hiddenBytes = 0;
+      // The next window's: pages for which there is no room, or that lie below what is not at hand.
+      let beyondBytes = 0;
       for (const { pgno: next, level, siblings } of trees.ahead(place, way)) {
-        if (++looked > LOOK_MAX || bytes + hiddenBytes >= 2 * bytesMax) break;
-        if ((level === 0 && hiddenBytes > 0) || next === pgno || pages.has(next)) continue;
-        if (isAtHand(next)) continue;
-        const cost = budget.costOf(next);
-        if (bytes + cost > bytesMax) return [...pages];
+        if (++looked > LOOK_MAX || beyondBytes >= bytesMax) break;
+        if (next === pgno || pages.has(next) || isAtHand(next)) continue;
+        const more = bytes + budget.costOf(next);
+        const isBeyond = beyondBytes > 0 || more > (1 - INTERIOR_SHARE) * bytesMax;
+        if (level > 0) beyondBytes += siblings * asked;
+        else if (isBeyond) beyondBytes += asked;
+        if ((level === 0 && isBeyond) || more > bytesMax) continue;
         pages.add(next);
-        bytes += cost;
-        if (level > 0) hiddenBytes += siblings * asked;
+        bytes = more;
       }
     }
     return [...pages];
@@ -148,6 +155,10 @@ function directionOf(before: Progress | undefined, place: TreePlace | undefined)
   if (before?.parentPgno === undefined) return place.index === place.parent.cellCount ? -1 : 1;
   if (before.parentPgno !== place.parent.pgno) return before.direction;
   return place.index < before.index ? -1 : 1;
+}
+
+function opposite(direction: Direction): Direction {
+  return direction === 1 ? -1 : 1;
 }
 
 /** Reads that some pages take, as far as their numbers say. */

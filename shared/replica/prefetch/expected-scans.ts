@@ -1,6 +1,7 @@
 import type { PrefetchBudget } from "./budget.ts";
 import type { KnownTrees } from "./known-trees.ts";
 import type { TreePlace } from "./tree-page.ts";
+import type { WindowAhead } from "./windows-ahead.ts";
 
 type Direction = 1 | -1;
 
@@ -44,6 +45,7 @@ export interface ExpectedScansOptions {
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
   readonly windowBytesMax: number;
+  readonly windowPagesMax?: number | undefined;
 }
 
 /**
@@ -88,11 +90,33 @@ export class ExpectedScans {
   }
 
   /**
+   * What comes after a window, from one of its pages on that is being used or waited for; undefined where nothing is
+   * known of it, or there is no room for it now.
+   */
+  goOn(usedPgno: number): WindowAhead | undefined {
+    const { trees } = this.#options;
+    const rootPgno = trees.expectedRootOf(usedPgno);
+    const before = rootPgno === undefined ? undefined : this.#progress.get(rootPgno);
+    if (before === undefined) return undefined;
+    const { direction } = before;
+    const page = trees.page(usedPgno);
+    const place =
+      page?.isInterior === true
+        ? { parent: page, index: direction === 1 ? -1 : page.cellCount + 1 }
+        : trees.placeOf(usedPgno);
+    if (place === undefined) return undefined;
+    // What lies behind has been used, and may be at hand no more.
+    const sure = this.#shorten(usedPgno, this.#ahead(usedPgno, place, [direction]), READS_MAX);
+    if (sure.length === 0) return undefined;
+    return { sure, likely: this.#between(sure), next: (pgno) => this.goOn(pgno) };
+  }
+
+  /**
    * The pages of a window that are not at hand, and the interior pages that the next window's lie below. What lies behind
    * is wanted as well as long as it is not known which way the scan goes; later it has been read.
    */
   #ahead(pgno: number, place: TreePlace, ways: readonly Direction[]): number[] {
-    const { budget, windowBytesMax, isAtHand, trees } = this.#options;
+    const { budget, windowBytesMax, windowPagesMax = Infinity, isAtHand, trees } = this.#options;
     const asked = budget.costOf(pgno);
     const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
     const pages = new Set<number>();
@@ -103,14 +127,17 @@ export class ExpectedScans {
       let beyondBytes = 0;
       for (const { pgno: next, level, siblings } of trees.ahead(place, way)) {
         if (++looked > LOOK_MAX || beyondBytes >= bytesMax) break;
-        if (next === pgno || pages.has(next) || isAtHand(next)) continue;
+        if (next === pgno || pages.has(next)) continue;
+        // Also below one that is under way: only it says what lies there.
+        if (level > 0 && trees.page(next) === undefined) beyondBytes += siblings * asked;
+        if (isAtHand(next)) continue;
         const more = bytes + budget.costOf(next);
-        const isBeyond = beyondBytes > 0 || more > (1 - INTERIOR_SHARE) * bytesMax;
-        if (level > 0) beyondBytes += siblings * asked;
-        else if (isBeyond) beyondBytes += asked;
-        if ((level === 0 && isBeyond) || more > bytesMax) continue;
-        pages.add(next);
-        bytes = more;
+        const isFull = more > (1 - INTERIOR_SHARE) * bytesMax || pages.size + 1 >= windowPagesMax;
+        if (level === 0 && (isFull || beyondBytes > 0)) beyondBytes += asked;
+        else if (more <= bytesMax) {
+          pages.add(next);
+          bytes = more;
+        }
       }
     }
     return [...pages];

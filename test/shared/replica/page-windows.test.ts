@@ -1,0 +1,352 @@
+/** What a load waits for, what comes in the background, and what becomes of that. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { ReplicaError } from "../../../shared/errors.ts";
+import { PageCache } from "../../../shared/replica/page-cache.ts";
+import { PageReader } from "../../../shared/replica/page-reader.ts";
+import { openSnapshot } from "../../../shared/replica/snapshot.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { countingStore, type CountingStore } from "../../support/counting-store.ts";
+import { holdingStore, type HeldRead, type HoldingStore } from "../../support/held-reads.ts";
+import { patched, sameBytes } from "../../support/ltx-fixtures.ts";
+import { historyOf } from "../../support/page-history.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
+
+const PAGES = 2_000;
+const PAGE_SIZE = 1_024;
+/** Pages in a row that lie in one of the two files, and then in the other. */
+const RUN = 40;
+const NEWER_KEY = "db/0001/0000000000000002-0000000000000002.ltx";
+
+const HISTORY = historyOf(
+  [
+    { commit: PAGES },
+    { commit: PAGES, changed: upTo(PAGES).filter((pgno) => Math.floor(pgno / RUN) % 2 === 1) },
+  ],
+  { kind: "noise", pageSize: PAGE_SIZE },
+);
+
+let memory: MemoryStore;
+let reads: HoldingStore;
+let store: CountingStore;
+
+beforeEach(async () => {
+  memory = new MemoryStore();
+  reads = holdingStore(memory);
+  store = countingStore(reads);
+  await HISTORY.put(replicaIn(memory), 9, 1);
+  await HISTORY.put(replicaIn(memory), 1, 2);
+});
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
+}
+
+async function openReader(bytesMax = 10_000_000): Promise<PageReader> {
+  const cache = new PageCache({ bytesMax });
+  const snapshot = await openSnapshot(replicaIn(store), { kind: "latest" }, { cache });
+  store.reset();
+  reads.reset();
+  return new PageReader(snapshot, { cache });
+}
+
+function isRight(reader: PageReader, pgno: number): boolean {
+  return sameBytes(reader.resident(pgno) ?? new Uint8Array(), HISTORY.page(2, pgno));
+}
+
+/** Where a page lies, as the store knows it. */
+function placeOf(reader: PageReader, pgno: number): { key: string; offset: number } {
+  const { file, offset } = reader.snapshot.pages.get(pgno)!;
+  return { key: reader.snapshot.files[file].key, offset };
+}
+
+/** The read that waits and has a page in it. */
+function readOf(reader: PageReader, pgno: number): HeldRead | undefined {
+  const { key, offset } = placeOf(reader, pgno);
+  return reads.held.find(
+    (read) => read.key === key && offset >= read.offset && offset < read.offset + read.length,
+  );
+}
+
+/** Reads pages in their order until, behind page `from`, one is missing which fits. */
+async function scanUntil(
+  reader: PageReader,
+  from: number,
+  fits: (pgno: number) => boolean = () => true,
+): Promise<number> {
+  for (let pgno = 200; pgno <= PAGES; pgno++) {
+    if (reader.resident(pgno)) continue;
+    if (pgno > from && fits(pgno)) return pgno;
+    await reader.load(pgno);
+    expect(isRight(reader, pgno)).toBe(true);
+  }
+  throw new Error("no page was missing");
+}
+
+/** A window of several reads of which none has been answered: the page that was asked for, and its load. */
+async function heldWindow(reader: PageReader): Promise<{ asked: number; loading: Promise<void> }> {
+  const asked = await scanUntil(reader, 700);
+  reads.isHolding = true;
+  const loading = reader.load(asked);
+  await reads.waiting(4);
+  return { asked, loading };
+}
+
+/** A page that comes along, in another read than the one that was asked for. */
+function otherPage(reader: PageReader, asked: number, skip = 0): number {
+  const others = upTo(PAGES).filter(
+    (pgno) =>
+      readOf(reader, pgno) !== undefined && readOf(reader, pgno) !== readOf(reader, asked),
+  );
+  return others[skip];
+}
+
+function anotherTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
+}
+
+describe("a load", () => {
+  test("waits for the read that brings its page, and for no other", async () => {
+    const reader = await openReader();
+    const { asked, loading } = await heldWindow(reader);
+    readOf(reader, asked)?.release();
+    await loading;
+    expect(isRight(reader, asked)).toBe(true);
+    expect(reads.held.length).toBeGreaterThanOrEqual(3);
+    reader.close();
+  });
+
+  test("of a page that is under way waits for the read that brings it, and asks for nothing", async () => {
+    const reader = await openReader();
+    const { asked, loading } = await heldWindow(reader);
+    const other = otherPage(reader, asked);
+    let isThere = false;
+    const second = reader.load(other).then(() => (isThere = true));
+    readOf(reader, asked)?.release();
+    await loading;
+    await anotherTurn();
+    expect(isThere).toBe(false);
+    readOf(reader, other)?.release();
+    await second;
+    expect(isRight(reader, other)).toBe(true);
+    const { key, offset } = placeOf(reader, other);
+    expect(reads.timesAskedFor(key, offset)).toBe(1);
+    reader.close();
+  });
+
+  test("leaves the rest to come by itself, which costs no wait then", async () => {
+    const reader = await openReader();
+    const { asked, loading } = await heldWindow(reader);
+    const others = upTo(PAGES).filter((pgno) => readOf(reader, pgno) !== undefined);
+    reads.releaseAll();
+    await loading;
+    // A turn for the reads, and one for what has arrived to be decoded.
+    for (let turn = 0; turn < 4; turn++) await anotherTurn();
+    expect(others).toContain(asked);
+    const { faults } = reader.stats;
+    for (const pgno of others) expect(isRight(reader, pgno)).toBe(true);
+    expect(reader.stats.faults).toBe(faults);
+  });
+
+  test("of a page in a window that somebody has waited for is no fetch of its own", async () => {
+    const reader = await openReader();
+    expect(reader.comesAlong(200)).toBe(false);
+    const { asked, loading } = await heldWindow(reader);
+    expect(reader.comesAlong(otherPage(reader, asked))).toBe(true);
+    reads.releaseAll();
+    await loading;
+    expect(reader.comesAlong(asked)).toBe(true);
+    expect(reader.comesAlong(PAGES)).toBe(false);
+  });
+});
+
+describe("a read that only brings what comes along", () => {
+  const broken = new ReplicaError("R2_ERROR", "the bucket is out of order");
+
+  test("may fail: nobody is told, and who needs it asks for it", async () => {
+    const reader = await openReader();
+    const { asked, loading } = await heldWindow(reader);
+    const other = otherPage(reader, asked);
+    readOf(reader, other)?.fail(broken);
+    await anotherTurn();
+    // The others of its kind were cancelled with it.
+    expect(reads.held).toEqual([readOf(reader, asked)]);
+    reads.releaseAll();
+    await loading;
+    expect(isRight(reader, asked)).toBe(true);
+    const { gets } = store;
+    await reader.load(other);
+    expect(isRight(reader, other)).toBe(true);
+    expect(store.gets).toBeGreaterThan(gets);
+  });
+
+  test("may fail while somebody waits for it, who then asks for it", async () => {
+    const reader = await openReader();
+    const { asked, loading } = await heldWindow(reader);
+    const other = otherPage(reader, asked);
+    const second = reader.load(other);
+    readOf(reader, other)?.fail(broken);
+    reads.releaseAll();
+    await Promise.all([loading, second]);
+    expect(isRight(reader, other)).toBe(true);
+  });
+
+  test("may bring damaged pages, which shows when they are asked for", async () => {
+    const probe = await openReader();
+    const { offset } = placeOf(probe, 760);
+    await memory.put(NEWER_KEY, patched(HISTORY.file(2, 2), offset, 0, 0, 9));
+    const reader = await openReader();
+    expect(placeOf(reader, 760).key).toBe(NEWER_KEY);
+    const asked = await scanUntil(reader, 700);
+    await reader.load(asked);
+    await anotherTurn();
+    expect(isRight(reader, 759)).toBe(true);
+    expect(reader.resident(760)).toBeUndefined();
+    await expect(reader.load(760)).rejects.toMatchObject({ code: "CORRUPT_PAGE" });
+  });
+});
+
+describe("an object that has gone", () => {
+  /** What the newer file holds is in the snapshot then. */
+  async function compact(): Promise<void> {
+    await HISTORY.put(replicaIn(memory), 9, 1, 2);
+    await memory.delete([NEWER_KEY]);
+  }
+
+  test("is no reason to plan again as long as its pages only come along", async () => {
+    const reader = await openReader();
+    const asked = await scanUntil(reader, 700, (pgno) => placeOf(reader, pgno).key !== NEWER_KEY);
+    const { snapshot } = reader;
+    const gone = upTo(PAGES).find(
+      (pgno) => pgno > asked && !reader.resident(pgno) && placeOf(reader, pgno).key === NEWER_KEY,
+    )!;
+    await compact();
+    await reader.load(asked);
+    await anotherTurn();
+    expect(isRight(reader, asked)).toBe(true);
+    expect(store.lists).toBe(0);
+    expect(reader.snapshot).toBe(snapshot);
+    await reader.load(gone);
+    expect(isRight(reader, gone)).toBe(true);
+    expect(store.lists).toBe(1);
+    expect(reader.snapshot).not.toBe(snapshot);
+  });
+
+  test("gives the same rows to a scan that meets it, and is planned again once", async () => {
+    const reader = await openReader(1_000_000);
+    await scanUntil(reader, 700);
+    await compact();
+    for (let pgno = 701; pgno <= PAGES; pgno++) {
+      if (!reader.resident(pgno)) await reader.load(pgno);
+      expect(isRight(reader, pgno)).toBe(true);
+    }
+    expect(store.lists).toBe(1);
+  });
+});
+
+describe("a reader that is closed", () => {
+  test("cancels what is under way, that of a load too, and nothing is left over", async () => {
+    const reader = await openReader();
+    const { asked, loading } = await heldWindow(reader);
+    const waiting = [loading, reader.load(otherPage(reader, asked))];
+    const { held } = reads;
+    const { gets } = store;
+    reader.close();
+    for (const load of waiting) await expect(load).rejects.toMatchObject({ code: "ABORTED" });
+    await anotherTurn();
+    expect(held.length).toBeGreaterThanOrEqual(4);
+    expect(held.every(({ isCancelled }) => isCancelled)).toBe(true);
+    expect(reads.held).toEqual([]);
+    expect(store.gets).toBe(gets);
+  });
+
+  test("reads nothing any more, and still has what it has", async () => {
+    const reader = await openReader();
+    const asked = await scanUntil(reader, 700);
+    const stats = { ...reader.stats, requests: store.gets };
+    {
+      using closing = reader;
+      expect(closing.snapshot.commit).toBe(PAGES);
+    }
+    await expect(reader.load(asked)).rejects.toMatchObject({ code: "ABORTED" });
+    expect(isRight(reader, asked - 1)).toBe(true);
+    expect(reader.stats).toEqual(stats);
+  });
+
+  test("leaves one that was cancelled by its caller as it was cancelled", async () => {
+    const reader = await openReader();
+    const asked = await scanUntil(reader, 700);
+    const controller = new AbortController();
+    reads.isHolding = true;
+    const loading = reader.load(asked, controller.signal);
+    await reads.waiting(4);
+    controller.abort();
+    await expect(loading).rejects.toMatchObject({ code: "ABORTED" });
+    await anotherTurn();
+    expect(reads.held).toEqual([]);
+    reads.releaseAll();
+    await reader.load(asked);
+    expect(isRight(reader, asked)).toBe(true);
+  });
+});
+
+describe("a long scan", () => {
+  /** Of a cache of a megabyte, windows take an eighth. */
+  const CACHE_BYTES = 1_000_000;
+  const WINDOW_BYTES = CACHE_BYTES / 8;
+
+  test("has asked for each page before it gets there, two windows ahead and no more", async () => {
+    const reader = await openReader(CACHE_BYTES);
+    let usedBytes = 0;
+    for (let pgno = 200; pgno <= PAGES; pgno++) {
+      const { key, offset } = placeOf(reader, pgno);
+      if (pgno > 900) expect(reads.timesAskedFor(key, offset)).toBe(1);
+      if (!reader.resident(pgno)) await reader.load(pgno);
+      expect(isRight(reader, pgno)).toBe(true);
+      usedBytes += reader.snapshot.pages.get(pgno)!.size;
+      expect(store.bytesRead - usedBytes).toBeLessThanOrEqual(2 * WINDOW_BYTES);
+    }
+    expect(store.bytesRead).toBeLessThanOrEqual(usedBytes);
+    expect(store.inFlightMax).toBeLessThanOrEqual(6);
+  });
+
+  test("lets a window's requests leave while there are pages to use, and counts no wait for that", async () => {
+    const reader = await openReader(CACHE_BYTES);
+    let turns = 0;
+    for (let pgno = 200; pgno <= PAGES; pgno++) {
+      const { faults } = reader.stats;
+      const { gets } = store;
+      const isMissing = !reader.resident(pgno);
+      const isTurn = isMissing && reader.resident(pgno) !== undefined;
+      if (isMissing) await reader.load(pgno);
+      // Whatever has to arrive has arrived.
+      await anotherTurn();
+      expect(isRight(reader, pgno)).toBe(true);
+      // Behind the last page there is nothing to begin.
+      if (!isTurn || pgno > PAGES - 300) continue;
+      turns++;
+      expect(store.gets).toBeGreaterThan(gets);
+      expect(reader.stats.faults).toBe(faults);
+    }
+    expect(turns).toBeGreaterThan(5);
+  });
+
+  test("waits for its next window without a further fetch", async () => {
+    const reader = await openReader(CACHE_BYTES);
+    await scanUntil(reader, 900);
+    reads.isHolding = true;
+    const next = await scanUntil(reader, 900);
+    const { gets } = store;
+    // Nobody has waited for it so far: it is one more fetch of the query's.
+    expect(reader.comesAlong(next)).toBe(false);
+    const loading = reader.load(next);
+    expect(reader.comesAlong(next)).toBe(true);
+    await anotherTurn();
+    expect(store.gets).toBeGreaterThanOrEqual(gets);
+    reads.releaseAll();
+    await loading;
+    expect(isRight(reader, next)).toBe(true);
+    reader.close();
+  });
+});

@@ -22,14 +22,12 @@ export interface ExpectedPages {
   readonly likely: readonly number[];
 }
 
-/** Reads that one window may take where its pages lie scattered: four rounds of six. */
-const READS_MAX = 24;
 /**
- * The same for the pages below one that has just been asked for itself: if they are interior pages, what is wanted
- * next is below the first of them.
+ * Reads that may be made for the pages below one that has just been asked for itself: if they are interior pages, what
+ * is wanted next is below the first of them. Otherwise all are wanted, however many reads that takes.
  */
 const READS_BELOW_MAX = 12;
-/** Pages that each read has to bring on average for a window to take more of them. */
+/** Pages that each read has to bring on average for more of them to be made all the same. */
 const PAGES_A_READ_MIN = 4;
 /** Pages between two in the file that may be fetched along rather than take another read. */
 const BETWEEN_PAGES_MAX = 8;
@@ -83,9 +81,9 @@ export class ExpectedScans {
     this.#progress.set(rootPgno, { direction, asked: pgno, parentPgno, index: place?.index ?? 0 });
     if (place === undefined) return undefined;
     const isBelow = before !== undefined && before.asked === place.parent.pgno;
-    const readsMax = isBelow ? READS_BELOW_MAX : READS_MAX;
     const ways = before?.parentPgno === undefined ? [direction, opposite(direction)] : [direction];
-    const sure = this.#shorten(pgno, this.#ahead(pgno, place, ways), readsMax);
+    const ahead = this.#ahead(pgno, place, ways);
+    const sure = isBelow ? shorten(pgno, ahead) : ahead;
     return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
   }
 
@@ -106,7 +104,7 @@ export class ExpectedScans {
         : trees.placeOf(usedPgno);
     if (place === undefined) return undefined;
     // What lies behind has been used, and may be at hand no more.
-    const sure = this.#shorten(usedPgno, this.#ahead(usedPgno, place, [direction]), READS_MAX);
+    const sure = this.#ahead(usedPgno, place, [direction]);
     if (sure.length === 0) return undefined;
     return { sure, likely: this.#between(sure), next: (pgno) => this.goOn(pgno) };
   }
@@ -143,16 +141,6 @@ export class ExpectedScans {
     return [...pages];
   }
 
-  /** As many of the pages, from the first on, as a reader has to make few enough reads for. */
-  #shorten(pgno: number, pages: readonly number[], readsMax: number): readonly number[] {
-    let some = pages;
-    // Each turn halves them.
-    while (readsFor([pgno, ...some]) > Math.max(readsMax, (some.length + 1) / PAGES_A_READ_MIN)) {
-      some = some.slice(0, some.length >> 1);
-    }
-    return some;
-  }
-
   /** What lies between pages that are near each other and is not at hand. */
   #between(pages: readonly number[]): number[] {
     const { budget, isAtHand } = this.#options;
@@ -186,6 +174,16 @@ function directionOf(before: Progress | undefined, place: TreePlace | undefined)
 
 function opposite(direction: Direction): Direction {
   return direction === 1 ? -1 : 1;
+}
+
+/** As many pages, from the first on, as may be read below one that has just been asked for. */
+function shorten(pgno: number, pages: readonly number[]): readonly number[] {
+  let some = pages;
+  // Each turn halves them. Leaves lie together more often than not, and interior pages do not.
+  while (readsFor([pgno, ...some]) > Math.max(READS_BELOW_MAX, some.length / PAGES_A_READ_MIN)) {
+    some = some.slice(0, some.length >> 1);
+  }
+  return some;
 }
 
 /** Reads that some pages take, as far as their numbers say. */

@@ -94,8 +94,7 @@ async function heldWindow(reader: PageReader): Promise<{ asked: number; loading:
 /** A page that comes along, in another read than the one that was asked for. */
 function otherPage(reader: PageReader, asked: number, skip = 0): number {
   const others = upTo(PAGES).filter(
-    (pgno) =>
-      readOf(reader, pgno) !== undefined && readOf(reader, pgno) !== readOf(reader, asked),
+    (pgno) => readOf(reader, pgno) !== undefined && readOf(reader, pgno) !== readOf(reader, asked),
   );
   return others[skip];
 }

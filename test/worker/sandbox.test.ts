@@ -285,15 +285,6 @@ describe("budgets", () => {
     expect((await query(sql, { sourceKey: "faults" })).rows[0]?.[0]).toBe(3000n);
   });
 
-  it("count no fetch for a page that comes along with one that was waited for", async () => {
-    const sql = "SELECT count(*), sum(length(v)) FROM t";
-    const limits = { ...LIMITS, faultsMax: 3 };
-    const source = Object.assign(slowSource(main), { comesAlong: (pgno: number) => pgno > 3 });
-    const { rows } = await query(sql, { source, sourceKey: "comes along", limits });
-    expect(rows[0]?.[0]).toBe(3000n);
-    expect(source.loads).toBeGreaterThan(3);
-  });
-
   it("end a sort that needs too much memory, and the engine lives on", async () => {
     const sql = `${runaway} SELECT x FROM (SELECT x, zeroblob(100000) AS b FROM c LIMIT 1000) ORDER BY x % 7, b`;
     const engine = await engineUnderTest();

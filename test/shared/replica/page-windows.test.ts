@@ -7,23 +7,18 @@ import { openSnapshot } from "../../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { countingStore, type CountingStore } from "../../support/counting-store.ts";
 import { holdingStore, type HeldRead, type HoldingStore } from "../../support/held-reads.ts";
-import { patched, sameBytes } from "../../support/ltx-fixtures.ts";
-import { historyOf } from "../../support/page-history.ts";
+import { patched } from "../../support/ltx-fixtures.ts";
 import { replicaIn } from "../../support/replica-fixtures.ts";
-
-const PAGES = 2_000;
-const PAGE_SIZE = 1_024;
-/** Pages in a row that lie in one of the two files, and then in the other. */
-const RUN = 40;
-const NEWER_KEY = "db/0001/0000000000000002-0000000000000002.ltx";
-
-const HISTORY = historyOf(
-  [
-    { commit: PAGES },
-    { commit: PAGES, changed: upTo(PAGES).filter((pgno) => Math.floor(pgno / RUN) % 2 === 1) },
-  ],
-  { kind: "noise", pageSize: PAGE_SIZE },
-);
+import {
+  anotherTurn,
+  isRight,
+  NEWER_KEY,
+  pgnosUpTo,
+  placeOf,
+  scanUntil,
+  TWO_FILE_PAGES,
+  TWO_FILES,
+} from "../../support/two-files.ts";
 
 let memory: MemoryStore;
 let reads: HoldingStore;
@@ -33,13 +28,9 @@ beforeEach(async () => {
   memory = new MemoryStore();
   reads = holdingStore(memory);
   store = countingStore(reads);
-  await HISTORY.put(replicaIn(memory), 9, 1);
-  await HISTORY.put(replicaIn(memory), 1, 2);
+  await TWO_FILES.put(replicaIn(memory), 9, 1);
+  await TWO_FILES.put(replicaIn(memory), 1, 2);
 });
-
-function upTo(count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index + 1);
-}
 
 async function openReader(bytesMax = 10_000_000): Promise<PageReader> {
   const cache = new PageCache({ bytesMax });
@@ -49,37 +40,12 @@ async function openReader(bytesMax = 10_000_000): Promise<PageReader> {
   return new PageReader(snapshot, { cache });
 }
 
-function isRight(reader: PageReader, pgno: number): boolean {
-  return sameBytes(reader.resident(pgno) ?? new Uint8Array(), HISTORY.page(2, pgno));
-}
-
-/** Where a page lies, as the store knows it. */
-function placeOf(reader: PageReader, pgno: number): { key: string; offset: number } {
-  const { file, offset } = reader.snapshot.pages.get(pgno)!;
-  return { key: reader.snapshot.files[file].key, offset };
-}
-
 /** The read that waits and has a page in it. */
 function readOf(reader: PageReader, pgno: number): HeldRead | undefined {
   const { key, offset } = placeOf(reader, pgno);
   return reads.held.find(
     (read) => read.key === key && offset >= read.offset && offset < read.offset + read.length,
   );
-}
-
-/** Reads pages in their order until, behind page `from`, one is missing which fits. */
-async function scanUntil(
-  reader: PageReader,
-  from: number,
-  fits: (pgno: number) => boolean = () => true,
-): Promise<number> {
-  for (let pgno = 200; pgno <= PAGES; pgno++) {
-    if (reader.resident(pgno)) continue;
-    if (pgno > from && fits(pgno)) return pgno;
-    await reader.load(pgno);
-    expect(isRight(reader, pgno)).toBe(true);
-  }
-  throw new Error("no page was missing");
 }
 
 /** A window of several reads of which none has been answered: the page that was asked for, and its load. */
@@ -93,16 +59,10 @@ async function heldWindow(reader: PageReader): Promise<{ asked: number; loading:
 
 /** A page that comes along, in another read than the one that was asked for. */
 function otherPage(reader: PageReader, asked: number, skip = 0): number {
-  const others = upTo(PAGES).filter(
+  const others = pgnosUpTo(TWO_FILE_PAGES).filter(
     (pgno) => readOf(reader, pgno) !== undefined && readOf(reader, pgno) !== readOf(reader, asked),
   );
   return others[skip];
-}
-
-function anotherTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 0);
-  });
 }
 
 describe("a load", () => {
@@ -137,7 +97,7 @@ describe("a load", () => {
   test("leaves the rest to come by itself, which costs no wait then", async () => {
     const reader = await openReader();
     const { asked, loading } = await heldWindow(reader);
-    const others = upTo(PAGES).filter((pgno) => readOf(reader, pgno) !== undefined);
+    const others = pgnosUpTo(TWO_FILE_PAGES).filter((pgno) => readOf(reader, pgno) !== undefined);
     reads.releaseAll();
     await loading;
     // A turn for the reads, and one for what has arrived to be decoded.
@@ -156,7 +116,7 @@ describe("a load", () => {
     reads.releaseAll();
     await loading;
     expect(reader.comesAlong(asked)).toBe(true);
-    expect(reader.comesAlong(PAGES)).toBe(false);
+    expect(reader.comesAlong(TWO_FILE_PAGES)).toBe(false);
   });
 });
 
@@ -194,7 +154,7 @@ describe("a read that only brings what comes along", () => {
   test("may bring damaged pages, which shows when they are asked for", async () => {
     const probe = await openReader();
     const { offset } = placeOf(probe, 760);
-    await memory.put(NEWER_KEY, patched(HISTORY.file(2, 2), offset, 0, 0, 9));
+    await memory.put(NEWER_KEY, patched(TWO_FILES.file(2, 2), offset, 0, 0, 9));
     const reader = await openReader();
     expect(placeOf(reader, 760).key).toBe(NEWER_KEY);
     const asked = await scanUntil(reader, 700);
@@ -206,18 +166,18 @@ describe("a read that only brings what comes along", () => {
   });
 });
 
-describe("an object that has gone", () => {
-  /** What the newer file holds is in the snapshot then. */
-  async function compact(): Promise<void> {
-    await HISTORY.put(replicaIn(memory), 9, 1, 2);
-    await memory.delete([NEWER_KEY]);
-  }
+/** What the newer file holds is in the snapshot then. */
+async function compact(): Promise<void> {
+  await TWO_FILES.put(replicaIn(memory), 9, 1, 2);
+  await memory.delete([NEWER_KEY]);
+}
 
+describe("an object that has gone", () => {
   test("is no reason to plan again as long as its pages only come along", async () => {
     const reader = await openReader();
     const asked = await scanUntil(reader, 700, (pgno) => placeOf(reader, pgno).key !== NEWER_KEY);
     const { snapshot } = reader;
-    const gone = upTo(PAGES).find(
+    const gone = pgnosUpTo(TWO_FILE_PAGES).find(
       (pgno) => pgno > asked && !reader.resident(pgno) && placeOf(reader, pgno).key === NEWER_KEY,
     )!;
     await compact();
@@ -236,7 +196,7 @@ describe("an object that has gone", () => {
     const reader = await openReader(1_000_000);
     await scanUntil(reader, 700);
     await compact();
-    for (let pgno = 701; pgno <= PAGES; pgno++) {
+    for (let pgno = 701; pgno <= TWO_FILE_PAGES; pgno++) {
       if (!reader.resident(pgno)) await reader.load(pgno);
       expect(isRight(reader, pgno)).toBe(true);
     }
@@ -266,7 +226,7 @@ describe("a reader that is closed", () => {
     const stats = { ...reader.stats, requests: store.gets };
     {
       using closing = reader;
-      expect(closing.snapshot.commit).toBe(PAGES);
+      expect(closing.snapshot.commit).toBe(TWO_FILE_PAGES);
     }
     await expect(reader.load(asked)).rejects.toMatchObject({ code: "ABORTED" });
     expect(isRight(reader, asked - 1)).toBe(true);
@@ -287,65 +247,5 @@ describe("a reader that is closed", () => {
     reads.releaseAll();
     await reader.load(asked);
     expect(isRight(reader, asked)).toBe(true);
-  });
-});
-
-describe("a long scan", () => {
-  /** Of a cache of a megabyte, windows take an eighth. */
-  const CACHE_BYTES = 1_000_000;
-  const WINDOW_BYTES = CACHE_BYTES / 8;
-
-  test("has asked for each page before it gets there, two windows ahead and no more", async () => {
-    const reader = await openReader(CACHE_BYTES);
-    let usedBytes = 0;
-    for (let pgno = 200; pgno <= PAGES; pgno++) {
-      const { key, offset } = placeOf(reader, pgno);
-      if (pgno > 900) expect(reads.timesAskedFor(key, offset)).toBe(1);
-      if (!reader.resident(pgno)) await reader.load(pgno);
-      expect(isRight(reader, pgno)).toBe(true);
-      usedBytes += reader.snapshot.pages.get(pgno)!.size;
-      expect(store.bytesRead - usedBytes).toBeLessThanOrEqual(2 * WINDOW_BYTES);
-    }
-    expect(store.bytesRead).toBeLessThanOrEqual(usedBytes);
-    expect(store.inFlightMax).toBeLessThanOrEqual(6);
-  });
-
-  test("lets a window's requests leave while there are pages to use, and counts no wait for that", async () => {
-    const reader = await openReader(CACHE_BYTES);
-    let turns = 0;
-    for (let pgno = 200; pgno <= PAGES; pgno++) {
-      const { faults } = reader.stats;
-      const { gets } = store;
-      const isMissing = !reader.resident(pgno);
-      const isTurn = isMissing && reader.resident(pgno) !== undefined;
-      if (isMissing) await reader.load(pgno);
-      // Whatever has to arrive has arrived.
-      await anotherTurn();
-      expect(isRight(reader, pgno)).toBe(true);
-      // Behind the last page there is nothing to begin.
-      if (!isTurn || pgno > PAGES - 300) continue;
-      turns++;
-      expect(store.gets).toBeGreaterThan(gets);
-      expect(reader.stats.faults).toBe(faults);
-    }
-    expect(turns).toBeGreaterThan(5);
-  });
-
-  test("waits for its next window without a further fetch", async () => {
-    const reader = await openReader(CACHE_BYTES);
-    await scanUntil(reader, 900);
-    reads.isHolding = true;
-    const next = await scanUntil(reader, 900);
-    const { gets } = store;
-    // Nobody has waited for it so far: it is one more fetch of the query's.
-    expect(reader.comesAlong(next)).toBe(false);
-    const loading = reader.load(next);
-    expect(reader.comesAlong(next)).toBe(true);
-    await anotherTurn();
-    expect(store.gets).toBeGreaterThanOrEqual(gets);
-    reads.releaseAll();
-    await loading;
-    expect(isRight(reader, next)).toBe(true);
-    reader.close();
   });
 });

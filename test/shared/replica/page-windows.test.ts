@@ -146,9 +146,12 @@ describe("a read that only brings what comes along", () => {
     const other = otherPage(reader, asked);
     const second = reader.load(other);
     readOf(reader, other)?.fail(broken);
-    reads.releaseAll();
-    await Promise.all([loading, second]);
+    reads.isHolding = false;
+    await second;
     expect(isRight(reader, other)).toBe(true);
+    expect(readOf(reader, asked)?.isCancelled).toBe(false);
+    reads.releaseAll();
+    await loading;
   });
 
   test("may bring damaged pages, which shows when they are asked for", async () => {

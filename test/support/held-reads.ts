@@ -14,10 +14,14 @@ export interface HeldRead {
 }
 
 export interface HoldingStore extends ObjectStore {
-  /** From now on reads wait, those asked for since among them. */
+  /** Reads that are asked for from now on wait. */
   isHolding: boolean;
+  /** Where it is set, only those of keys in which this occurs. */
+  holdsOnly: string;
   /** Reads that wait, in the order in which they were asked for. */
   readonly held: readonly HeldRead[];
+  /** Reads that waited, or were about to, and were cancelled. */
+  readonly cancelled: number;
   /** Resolves when so many reads wait at a time. */
   waiting(count: number): Promise<void>;
   /** Ends the waiting of all reads that wait, and of those to come. */
@@ -34,7 +38,9 @@ export function holdingStore(store: ObjectStore): HoldingStore {
 
 class Holding implements HoldingStore {
   isHolding = false;
+  holdsOnly = "";
   held: HeldRead[] = [];
+  cancelled = 0;
   readonly #store: ObjectStore;
   #asked: Pick<HeldRead, "key" | "offset" | "length">[] = [];
 
@@ -73,7 +79,8 @@ class Holding implements HoldingStore {
     const { offset, length } =
       range && "offset" in range ? range : { offset: 0, length: Number.MAX_SAFE_INTEGER };
     this.#asked.push({ key, offset, length });
-    if (this.isHolding) await this.#hold({ key, offset, length }, signal);
+    if (this.isHolding && key.includes(this.holdsOnly))
+      await this.#hold({ key, offset, length }, signal);
     return await this.#store.get(key, options);
   }
 
@@ -98,6 +105,7 @@ class Holding implements HoldingStore {
     };
     const cancel = () => {
       read.isCancelled = true;
+      this.cancelled++;
       gate.reject(new ReplicaError("ABORTED", "the read was cancelled"));
     };
     signal?.addEventListener("abort", cancel, { once: true });

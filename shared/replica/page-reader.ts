@@ -1,18 +1,22 @@
-import { isReplicaError } from "../errors.ts";
+import { ReplicaError, isReplicaError } from "../errors.ts";
 import { STORE_REQUESTS_MAX } from "../limits.ts";
 import { lockPgno } from "../sqlite/database-header.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
-import { fetchPages } from "./fetch-pages.ts";
-import { limitRequests } from "./limit-requests.ts";
+import { inTurns } from "./limit-requests.ts";
 import { OpenedPages } from "./opened-pages.ts";
 import type { CachedPage, PageCache } from "./page-cache.ts";
+import { PageWindow, type PageWindowOptions } from "./page-window.ts";
+import { allOf, type WantedPages } from "./plan-pages.ts";
 import { PrefetchOracle } from "./prefetch/oracle.ts";
 import { reopenSnapshot, type OpenPlanOptions, type Snapshot } from "./snapshot.ts";
 import { withMethods } from "../storage/with-methods.ts";
 
 /** Largest window of a scan: six reads of a mebibyte, in bytes of frames. */
 const WINDOW_BYTES_MAX = 6 * 1024 * 1024;
-/** A window takes no larger share of the cache, or others would lose their pages for it, and it its own. */
+/**
+ * A window takes no larger share of the cache, or others would lose their pages for it, and it its own: there are three
+ * of a scan at times, of which the first is being used and the others come.
+ */
 const WINDOW_CACHE_SHARE = 1 / 8;
 
 /** Pages that were asked for last and stay at hand, however small the cache is and whoever fills it. */
@@ -31,7 +35,7 @@ export interface PageReaderOptions {
 
 /** What a reader has cost so far. */
 export interface PageReaderStats {
-  /** Times that a page was asked for and had to be waited for. */
+  /** Times that a page was asked for and had to be waited for; what is fetched ahead is none of them. */
   readonly faults: number;
   /** Pages that were fetched, those that came along included. */
   readonly pages: number;
@@ -47,10 +51,13 @@ export interface PageReaderStats {
  * reads as their places allow. Every read pins the object's ETag; where an object has gone, it plans
  * again at the same TXID, once.
  *
+ * A load waits for its own page alone: what comes along, and the windows of a scan that begin before they are asked for,
+ * come in the background. Whoever has a reader closes it, which ends what is under way.
+ *
  * Loads may run side by side: they share the reads, and never more than `requestsMax` are in flight.
  * A reader belongs to one request of a Worker, since no promise may be shared between two.
  */
-export class PageReader {
+export class PageReader implements Disposable {
   readonly pageSize: number;
   /** Size of the database, in pages. */
   readonly pageCount: number;
@@ -59,12 +66,14 @@ export class PageReader {
   #reopening: Promise<void> | undefined;
   readonly #cache: PageCache;
   readonly #reopenSnapshot: NonNullable<PageReaderOptions["reopen"]>;
-  readonly #store: ObjectStore;
+  readonly #stores: PageWindowOptions["stores"];
   readonly #requestsMax: number;
   readonly #oracle: PrefetchOracle;
   readonly #lockPgno: number;
-  /** Pages that a load is fetching. */
-  readonly #underWay = new Map<number, Promise<void>>();
+  /** Pages that are being fetched, each with its window. */
+  readonly #underWay = new Map<number, PageWindow>();
+  readonly #windows = new Set<PageWindow>();
+  #isClosed = false;
   readonly #pinned = new Map<number, CachedPage>();
   readonly #stats = { faults: 0, pages: 0, requests: 0, bytes: 0, verified: true };
 
@@ -75,7 +84,7 @@ export class PageReader {
     this.#opened = new OpenedPages(snapshot, cache);
     this.#cache = cache;
     this.#reopenSnapshot = reopen;
-    this.#store = limitRequests(this.#metered(snapshot.replica.store), requestsMax);
+    this.#stores = inTurns(this.#metered(snapshot.replica.store), requestsMax);
     this.#requestsMax = requestsMax;
     this.pageSize = snapshot.pageSize;
     this.pageCount = snapshot.commit;
@@ -88,6 +97,7 @@ export class PageReader {
       isUnopened: (pgno) => this.#opened.snapshot.pages.get(pgno) === undefined,
       frameBytes: (pgno) => this.#opened.snapshot.pages.get(pgno)?.size,
       windowBytesMax: Math.min(WINDOW_BYTES_MAX, Math.floor(cache.bytesMax * WINDOW_CACHE_SHARE)),
+      windowPagesMax: Math.floor((cache.bytesMax * WINDOW_CACHE_SHARE) / snapshot.pageSize),
     });
   }
 
@@ -105,18 +115,29 @@ export class PageReader {
     return { ...this.#stats };
   }
 
-  /** The page as it is stored, when it is at hand. The lock page is zeros. */
+  /**
+   * The page as it is stored, when it is at hand. The lock page is zeros.
+   *
+   * Undefined, once, also where the page is at hand and a scan has come to where its next window should begin: `load`
+   * begins it, and lets its requests leave. Whoever computes without a pause would otherwise hold them back until it
+   * has to wait for them.
+   */
   resident(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.pageSize);
-    const cached = this.#opened.get(pgno) ?? this.#pinned.get(pgno);
+    const cached = this.#atHand(pgno);
     if (!cached) return undefined;
     if (!cached.isVerified) this.#stats.verified = false;
-    this.#oracle.onUse(pgno, cached.page);
-    return cached.page;
+    const isDue = this.#oracle.onUse(pgno, cached.page);
+    return isDue && !this.#isClosed ? undefined : cached.page;
+  }
+
+  /** Says whether a page is at hand or comes along with one that was waited for: to wait for it is no fetch of its own. */
+  comesAlong(pgno: number): boolean {
+    return this.#underWay.get(pgno)?.isWaitedFor ?? this.#atHand(pgno) !== undefined;
   }
 
   /**
-   * Fetches a page, and what a scan that it seems to belong to will ask for next. The page is then
+   * Fetches a page, and begins to fetch what a scan that it seems to belong to will ask for next. The page is then
    * at hand until some others have been loaded.
    *
    * @throws {ReplicaError} `CORRUPT_PAGE` when no file holds the page, its frame is damaged or it does
@@ -124,25 +145,41 @@ export class PageReader {
    *   `R2_ERROR`.
    */
   async load(pgno: number, signal?: AbortSignal): Promise<void> {
+    this.#throwIfClosed();
+    this.#oracle.onWait(pgno);
+    const there = this.#atHand(pgno);
+    if (there) {
+      this.#pin(pgno, there);
+      if (this.#goOn(signal)) await anotherTurn();
+      return;
+    }
     this.#stats.faults++;
-    // Bounded by the loads that run: each pass waits for one to end. Whether it fails is its own affair.
+    if (this.#underWay.has(pgno)) this.#goOn(signal);
+    // Bounded by the loads that run: each pass waits for a window that is under way to bring the page, or not.
     for (
-      let other = this.#underWay.get(pgno);
-      other !== undefined;
-      other = this.#underWay.get(pgno)
+      let window = this.#underWay.get(pgno);
+      window !== undefined;
+      window = this.#underWay.get(pgno)
     ) {
-      await other.catch(() => undefined);
+      await window.wait(pgno);
     }
-    const cached = this.#opened.get(pgno);
+    const cached = this.#atHand(pgno);
     if (cached) return this.#pin(pgno, cached);
-    const wanted = this.#oracle.onFault(pgno);
-    const loading = this.#loadAll(wanted, signal);
-    for (const wantedPgno of wanted) this.#underWay.set(wantedPgno, loading);
-    try {
-      await loading;
-    } finally {
-      for (const wantedPgno of wanted) this.#underWay.delete(wantedPgno);
-    }
+    this.#throwIfClosed();
+    const [asked, ...others] = this.#oracle.onFault(pgno);
+    const loading = this.#loadAsked({ asked, others }, signal);
+    this.#goOn(signal);
+    await loading;
+  }
+
+  /** Ends what is under way: nothing is read from now on. What the reader has, and what it has cost, it still says. */
+  close(): void {
+    this.#isClosed = true;
+    for (const window of this.#windows) window.stop();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   /**
@@ -153,6 +190,14 @@ export class PageReader {
    */
   expectScans(rootPgnos: readonly number[]): void {
     this.#oracle.expectScans(rootPgnos);
+  }
+
+  #throwIfClosed(): void {
+    if (this.#isClosed) throw new ReplicaError("ABORTED", "the reader of the pages was closed");
+  }
+
+  #atHand(pgno: number): CachedPage | undefined {
+    return this.#opened.get(pgno) ?? this.#pinned.get(pgno);
   }
 
   #isAtHand(pgno: number): boolean {
@@ -169,10 +214,13 @@ export class PageReader {
     }
   }
 
-  async #loadAll(wanted: readonly number[], signal: AbortSignal | undefined): Promise<void> {
+  async #loadAsked(
+    wanted: WantedPages & { readonly asked: number },
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const before = this.#opened;
     try {
-      await this.#fetch(wanted, signal);
+      await this.#begin(wanted, signal).asked();
     } catch (error) {
       if (!isReplicaError(error, "OBJECT_MISSING")) throw error;
       // Once for a reader: what was read from the new plan and has gone too is an error.
@@ -182,7 +230,8 @@ export class PageReader {
         await this.#reopening;
         if (hasReopened && before === this.#opened) throw error;
       }
-      await this.#fetch(wanted, signal);
+      // Alone: what was to come along is off the account.
+      await this.#begin({ asked: wanted.asked, others: [] }, signal).asked();
     }
   }
 
@@ -192,29 +241,43 @@ export class PageReader {
     this.#opened = new OpenedPages(reopened, cache);
   }
 
-  /** Fetches pages of which the first was asked for and the others come along. */
-  async #fetch(
-    [asked, ...others]: readonly number[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const leftOut = new Set(others);
-    const options = {
-      store: this.#store,
-      requestsMax: this.#requestsMax,
-      onPage: (pgno: number, page: CachedPage) => {
-        this.#stats.pages++;
-        leftOut.delete(pgno);
-        this.#oracle.onPage(pgno);
-        if (pgno === asked) this.#pin(pgno, page);
-      },
-      onGap: (bytes: number) => this.#oracle.onGap(bytes),
-      signal,
-    };
-    try {
-      await fetchPages(this.#opened, { asked, others }, options);
-    } finally {
-      for (const pgno of leftOut) this.#oracle.onLeftOut(pgno);
+  /** Begins the windows that scans will use next; says whether there were any. */
+  #goOn(signal: AbortSignal | undefined): boolean {
+    if (this.#isClosed) return false;
+    let has = false;
+    // Bounded by the scans that are followed: each has one window at most that is due.
+    for (let others = this.#oracle.goOn(); others.length > 0; others = this.#oracle.goOn()) {
+      this.#begin({ asked: undefined, others }, signal);
+      has = true;
     }
+    return has;
+  }
+
+  #begin(wanted: WantedPages, signal: AbortSignal | undefined): PageWindow {
+    const window: PageWindow = new PageWindow(this.#opened, wanted, {
+      stores: this.#stores,
+      requestsMax: this.#requestsMax,
+      onPage: (pgno, page, isWaitedFor) => {
+        this.#stats.pages++;
+        this.#endWay(pgno, window);
+        this.#oracle.onPage(pgno);
+        if (isWaitedFor) this.#pin(pgno, page);
+      },
+      onLeftOut: (pgno) => {
+        this.#endWay(pgno, window);
+        this.#oracle.onLeftOut(pgno);
+      },
+      onGap: (bytes) => this.#oracle.onGap(bytes),
+      onEnd: () => this.#windows.delete(window),
+      signal,
+    });
+    this.#windows.add(window);
+    for (const pgno of allOf(wanted)) this.#underWay.set(pgno, window);
+    return window;
+  }
+
+  #endWay(pgno: number, window: PageWindow): void {
+    if (this.#underWay.get(pgno) === window) this.#underWay.delete(pgno);
   }
 
   /** Counts what is read, whoever reads it: locators do too. */
@@ -228,4 +291,11 @@ export class PageReader {
       },
     });
   }
+}
+
+/** Lets what has been begun leave, and what has come arrive. */
+function anotherTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
 }

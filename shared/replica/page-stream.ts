@@ -122,8 +122,8 @@ async function readRun(
   const options = { lengthMax: PIECE_BYTES, gapMax: GAP_BYTES_MAX, pageSize };
   const ranges = planPageRanges(places, wanted, options);
   await inParallel(ranges, STORE_REQUESTS_MAX, async (range) => {
-    const read = await readPages(snapshot, range, { signal });
-    for (const { pgno, page } of read.pages) piece.set(page, (pgno - firstPgno) * pageSize);
+    const pages = await readPages(snapshot, range, { signal });
+    for (const { pgno, page } of pages) piece.set(page, (pgno - firstPgno) * pageSize);
   });
   return piece;
 }

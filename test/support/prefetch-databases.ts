@@ -92,7 +92,7 @@ export function lookupDatabase(options: LookupDatabaseOptions = {}): Uint8Array 
   }, `PRAGMA page_size = ${pageSize}; PRAGMA encoding = '${encoding}'`);
 }
 
-function makeDatabase(
+export function makeDatabase(
   fill: (database: DatabaseSync) => void,
   pragmas = "PRAGMA page_size = 4096",
 ): Uint8Array {

@@ -138,12 +138,12 @@ async function readPages(
     const right = truth.subarray((pgno - 1) * pageSize, pgno * pageSize);
     return isWhole && sameBytes(reader.resident(pgno) ?? new Uint8Array(), right);
   };
-  const all = newReader();
+  using all = newReader();
   let wrong = 0;
   for (const pgno of pgnos ?? Array.from({ length: commit }, (_, index) => index + 1)) {
     if (await isRight(all, pgno)) continue;
     wrong++;
-    const one = newReader();
+    using one = newReader();
     await isRight(one, pgno);
     if (one.stats.verified) return { isRight: false, verified: true };
   }

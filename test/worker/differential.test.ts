@@ -57,9 +57,10 @@ let sources = 0;
 async function ours(engine: Engine, { open, question }: Asked, isCold: boolean): Promise<Answer> {
   const { version, sql, args } = question;
   const name = `${open.index} ${open.subject.versions[version]}`;
+  using source = readerOf(open, version);
   try {
     const { rows } = await runQuery(engine, {
-      source: readerOf(open, version),
+      source,
       sourceKey: isCold ? `${name} ${sources++}` : name,
       sql,
       args: args.map(untag),

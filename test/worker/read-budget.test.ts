@@ -1,9 +1,14 @@
 /** What all requests of an isolate together may have under way, so that they fit into it. */
 import { describe, expect, test } from "vitest";
+import { PageCache } from "../../shared/replica/page-cache.ts";
+import { PageReader } from "../../shared/replica/page-reader.ts";
+import { openSnapshot } from "../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
 import type { ObjectStore } from "../../shared/storage/object-store.ts";
 import { MeteredStore } from "../../worker/replicas/metered-store.ts";
 import { ReadBudget } from "../../worker/replicas/read-budget.ts";
+import { historyOf } from "../support/page-history.ts";
+import { replicaIn } from "../support/replica-fixtures.ts";
 
 const MEGABYTE = 1_000_000;
 
@@ -51,6 +56,26 @@ describe("the reads of all requests", () => {
     expect(await Promise.all(reads)).toHaveLength(60);
     expect(mostHeld).toBe(16);
     expect(budget.bytesHighest).toBe(16 * MEGABYTE);
+    expect(budget.bytes).toBe(0);
+  });
+
+  test("of a request that has ended take nothing any more, as soon as its reader is closed", async () => {
+    const { memory, store, held } = heldStore();
+    const history = historyOf([{ commit: 500 }], { kind: "noise", pageSize: 1_024 });
+    await history.put(replicaIn(memory), 9, 1);
+    const budget = new ReadBudget({ bytesMax: 16 * MEGABYTE, now: nowMs });
+    const cache = new PageCache({ bytesMax: 10 * MEGABYTE });
+    const snapshot = await openSnapshot(replicaIn(memory), { kind: "latest" });
+    const replica = replicaIn(new MeteredStore(store, budget));
+    const reader = new PageReader({ ...snapshot, replica }, { cache });
+    const loads = [200, 300, 400].map((pgno) => reader.load(pgno));
+    // Bounded by the test's own time: they are on their way.
+    while (held.length < 3) await Promise.resolve();
+    expect(budget.bytes).toBeGreaterThan(3 * 1_024);
+    reader.close();
+    expect(budget.bytes).toBe(0);
+    for (const gate of held) gate.resolve();
+    for (const load of loads) await expect(load).rejects.toMatchObject({ code: "ABORTED" });
     expect(budget.bytes).toBe(0);
   });
 

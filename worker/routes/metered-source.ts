@@ -69,6 +69,10 @@ export class MeteredSource implements PageSource {
     this.#reader.expectScans(rootPgnos);
   }
 
+  comesAlong(pgno: number): boolean {
+    return this.#reader.comesAlong(pgno);
+  }
+
   async load(pgno: number, signal?: AbortSignal): Promise<void> {
     const startedAtMs = performance.now();
     try {

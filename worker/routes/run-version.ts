@@ -80,6 +80,7 @@ async function run({ service, parameters, signal }: RunOptions, version: Version
     const details = { txid: formatTxid(snapshot.txid), ...cause.details };
     throw new ReplicaError(cause.code, cause.message, { cause, details });
   } finally {
+    reader.close();
     if (reader.snapshot !== snapshot) await library.keep(replica, reader.snapshot);
   }
 }

@@ -22,7 +22,7 @@ export async function listUnsupportedTables(
   signal: AbortSignal,
 ): Promise<readonly UnsupportedTable[] | null> {
   const sourceKey = sourceKeyOf({ replica, snapshot, identity });
-  const reader = new PageReader(snapshot, {
+  using reader = new PageReader(snapshot, {
     cache: library.pages,
     reopen: (gone, look) => library.reopen(replica, gone, look),
   });

@@ -9,7 +9,10 @@ export interface PageSource {
   readonly pageSize: number;
   /** Pages in the database: its length is `pageCount * pageSize`. */
   readonly pageCount: number;
-  /** The page as it is stored, where it is at hand; synchronous. */
+  /**
+   * The page as it is stored, where it is at hand; synchronous. Undefined also where the source wants `load` to be called
+   * now, once, for a page that is at hand.
+   */
   resident(pgno: number): Uint8Array | undefined;
   /**
    * Fetches a page, and what the source thinks will be asked for next. After it `resident(pgno)` has
@@ -17,6 +20,11 @@ export interface PageSource {
    * query's error, unchanged.
    */
   load(pgno: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Says whether a page is at hand, or comes along with one that was waited for: to wait for it is no fetch of
+   * its own. A source that does not say so fetches each page that it is asked for.
+   */
+  comesAlong?(pgno: number): boolean;
   /**
    * Told before each statement runs which B-trees it reads from their first page to their last if it reads anything of
    * them, by the pages that they begin with. It says what to fetch ahead, and nothing of what there is.

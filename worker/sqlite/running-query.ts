@@ -30,7 +30,7 @@ export class RunningQuery implements PageFaults, StatementWatch {
     try {
       this.#moved();
       throwIfAborted(this.#signal);
-      this.#faults++;
+      if (this.source.comesAlong?.(pgno) !== true) this.#faults++;
       this.#checkFaults();
       await unlessAborted(this.source.load(pgno, this.#signal), this.#signal);
       this.#checkPage(pgno);

@@ -83,11 +83,14 @@ export class PrefetchBudget {
     this.#fetchedBytes += bytes;
   }
 
-  use(pgno: number): void {
+  /** Notes that a page is used; says whether it was fetched ahead, and this is the first time. */
+  use(pgno: number): boolean {
     const fetched = this.#open.get(pgno);
-    if (fetched === undefined) return;
+    if (fetched === undefined) return false;
+    const isFirst = fetched.reason !== "asked";
     this.#book(fetched, "asked");
     this.settle(pgno);
+    return isFirst;
   }
 
   /** Nothing that was fetched so far is sure to be used any more: another statement runs. */

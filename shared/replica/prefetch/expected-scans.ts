@@ -1,6 +1,7 @@
 import type { PrefetchBudget } from "./budget.ts";
 import type { KnownTrees } from "./known-trees.ts";
 import type { TreePlace } from "./tree-page.ts";
+import type { WindowAhead } from "./windows-ahead.ts";
 
 type Direction = 1 | -1;
 
@@ -21,19 +22,19 @@ export interface ExpectedPages {
   readonly likely: readonly number[];
 }
 
-/** Reads that one window may take where its pages lie scattered: four rounds of six. */
-const READS_MAX = 24;
 /**
- * The same for the pages below one that has just been asked for itself: if they are interior pages, what is wanted
- * next is below the first of them.
+ * Reads that may be made for the pages below one that has just been asked for itself: if they are interior pages, what
+ * is wanted next is below the first of them. Otherwise all are wanted, however many reads that takes.
  */
 const READS_BELOW_MAX = 12;
-/** Pages that each read has to bring on average for a window to take more of them. */
+/** Pages that each read has to bring on average for more of them to be made all the same. */
 const PAGES_A_READ_MIN = 4;
 /** Pages between two in the file that may be fetched along rather than take another read. */
 const BETWEEN_PAGES_MAX = 8;
 /** Share of a window that may lie between its pages. */
 const BETWEEN_SHARE = 1 / 8;
+/** Share of a window that is left for the interior pages which the next one needs. */
+const INTERIOR_SHARE = 1 / 16;
 /** Pages that are looked at for one fault, in each direction. */
 const LOOK_MAX = 8_192;
 
@@ -42,6 +43,7 @@ export interface ExpectedScansOptions {
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
   readonly windowBytesMax: number;
+  readonly windowPagesMax?: number | undefined;
 }
 
 /**
@@ -79,44 +81,64 @@ export class ExpectedScans {
     this.#progress.set(rootPgno, { direction, asked: pgno, parentPgno, index: place?.index ?? 0 });
     if (place === undefined) return undefined;
     const isBelow = before !== undefined && before.asked === place.parent.pgno;
-    const readsMax = isBelow ? READS_BELOW_MAX : READS_MAX;
-    const sure = this.#shorten(pgno, this.#ahead(pgno, place, direction), readsMax);
+    const ways = before?.parentPgno === undefined ? [direction, opposite(direction)] : [direction];
+    const ahead = this.#ahead(pgno, place, ways);
+    const sure = isBelow ? shorten(pgno, ahead) : ahead;
     return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
   }
 
-  /** The pages of a window that are not at hand: those ahead, then those behind, since they are wanted as well. */
-  #ahead(pgno: number, place: TreePlace, direction: Direction): number[] {
-    const { budget, windowBytesMax, isAtHand, trees } = this.#options;
+  /**
+   * What comes after a window, from one of its pages on that is being used or waited for; undefined where nothing is
+   * known of it, or there is no room for it now.
+   */
+  goOn(usedPgno: number): WindowAhead | undefined {
+    const { trees } = this.#options;
+    const rootPgno = trees.expectedRootOf(usedPgno);
+    const before = rootPgno === undefined ? undefined : this.#progress.get(rootPgno);
+    if (before === undefined) return undefined;
+    const { direction } = before;
+    const page = trees.page(usedPgno);
+    const place =
+      page?.isInterior === true
+        ? { parent: page, index: direction === 1 ? -1 : page.cellCount + 1 }
+        : trees.placeOf(usedPgno);
+    if (place === undefined) return undefined;
+    // What lies behind has been used, and may be at hand no more.
+    const sure = this.#ahead(usedPgno, place, [direction]);
+    if (sure.length === 0) return undefined;
+    return { sure, likely: this.#between(sure), next: (pgno) => this.goOn(pgno) };
+  }
+
+  /**
+   * The pages of a window that are not at hand, and the interior pages that the next window's lie below. What lies behind
+   * is wanted as well as long as it is not known which way the scan goes; later it has been read.
+   */
+  #ahead(pgno: number, place: TreePlace, ways: readonly Direction[]): number[] {
+    const { budget, windowBytesMax, windowPagesMax = Infinity, isAtHand, trees } = this.#options;
     const asked = budget.costOf(pgno);
     const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
     const pages = new Set<number>();
     let bytes = 0;
-    for (const way of [direction, direction === 1 ? -1 : 1] as const) {
+    for (const way of ways) {
       let looked = 0;
-      // What lies below interior pages that are not at hand, by what their siblings have: the next window's.
-      let hiddenBytes = 0;
+      // The next window's: pages for which there is no room, or that lie below what is not at hand.
+      let beyondBytes = 0;
       for (const { pgno: next, level, siblings } of trees.ahead(place, way)) {
-        if (++looked > LOOK_MAX || bytes + hiddenBytes >= 2 * bytesMax) break;
-        if ((level === 0 && hiddenBytes > 0) || next === pgno || pages.has(next)) continue;
+        if (++looked > LOOK_MAX || beyondBytes >= bytesMax) break;
+        if (next === pgno || pages.has(next)) continue;
+        // Also below one that is under way: only it says what lies there.
+        if (level > 0 && trees.page(next) === undefined) beyondBytes += siblings * asked;
         if (isAtHand(next)) continue;
-        const cost = budget.costOf(next);
-        if (bytes + cost > bytesMax) return [...pages];
-        pages.add(next);
-        bytes += cost;
-        if (level > 0) hiddenBytes += siblings * asked;
+        const more = bytes + budget.costOf(next);
+        const isFull = more > (1 - INTERIOR_SHARE) * bytesMax || pages.size + 1 >= windowPagesMax;
+        if (level === 0 && (isFull || beyondBytes > 0)) beyondBytes += asked;
+        else if (more <= bytesMax) {
+          pages.add(next);
+          bytes = more;
+        }
       }
     }
     return [...pages];
-  }
-
-  /** As many of the pages, from the first on, as a reader has to make few enough reads for. */
-  #shorten(pgno: number, pages: readonly number[], readsMax: number): readonly number[] {
-    let some = pages;
-    // Each turn halves them.
-    while (readsFor([pgno, ...some]) > Math.max(readsMax, (some.length + 1) / PAGES_A_READ_MIN)) {
-      some = some.slice(0, some.length >> 1);
-    }
-    return some;
   }
 
   /** What lies between pages that are near each other and is not at hand. */
@@ -148,6 +170,20 @@ function directionOf(before: Progress | undefined, place: TreePlace | undefined)
   if (before?.parentPgno === undefined) return place.index === place.parent.cellCount ? -1 : 1;
   if (before.parentPgno !== place.parent.pgno) return before.direction;
   return place.index < before.index ? -1 : 1;
+}
+
+function opposite(direction: Direction): Direction {
+  return direction === 1 ? -1 : 1;
+}
+
+/** As many pages, from the first on, as may be read below one that has just been asked for. */
+function shorten(pgno: number, pages: readonly number[]): readonly number[] {
+  let some = pages;
+  // Each turn halves them. Leaves lie together more often than not, and interior pages do not.
+  while (readsFor([pgno, ...some]) > Math.max(READS_BELOW_MAX, some.length / PAGES_A_READ_MIN)) {
+    some = some.slice(0, some.length >> 1);
+  }
+  return some;
 }
 
 /** Reads that some pages take, as far as their numbers say. */

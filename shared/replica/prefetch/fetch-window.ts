@@ -29,6 +29,8 @@ export interface FetchWindowOptions {
   readonly isAtHand: (pgno: number) => boolean;
   /** Bytes of frames, the asked page's included. */
   readonly bytesMax: number;
+  /** Pages, the asked one included. As many as fit where it is not given. */
+  readonly pagesMax?: number | undefined;
   /** Reads that the pages may take, as far as their numbers say. */
   readonly requestsMax: number;
 }
@@ -40,6 +42,7 @@ export class FetchWindow {
   readonly #pages = new Set<number>();
   #bytes = 0;
   #requests = 1;
+  #isFull = false;
 
   constructor(options: FetchWindowOptions) {
     const { asked, budget, bytesMax } = options;
@@ -56,6 +59,11 @@ export class FetchWindow {
   /** The pages to fetch ahead, in the order in which they were added. */
   get pages(): number[] {
     return [...this.#pages].slice(1);
+  }
+
+  /** A page was left out since there was no room for its bytes. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   has(pgno: number): boolean {
@@ -80,7 +88,10 @@ export class FetchWindow {
   #put(pgno: number, gaps: readonly Gap[]): boolean {
     const cost = this.#options.budget.costOf(pgno);
     const bytes = gaps.reduce((sum, gap) => sum + gap.bytes, this.#bytes + cost);
-    if (bytes > this.#bytesMax) return false;
+    const { pagesMax = Infinity } = this.#options;
+    const pages = gaps.reduce((sum, gap) => sum + gap.pgnos.length, this.#pages.size + 1);
+    if (bytes > this.#bytesMax) this.#isFull = true;
+    if (bytes > this.#bytesMax || pages > pagesMax) return false;
     for (const between of gaps.flatMap(({ pgnos }) => pgnos)) {
       if (!this.#options.isAtHand(between)) this.#pages.add(between);
     }

@@ -42,6 +42,7 @@ export interface IndexRunsOptions {
   readonly budget: PrefetchBudget;
   readonly isAtHand: (pgno: number) => boolean;
   readonly windowBytesMax: number;
+  readonly windowPagesMax?: number | undefined;
 }
 
 /**
@@ -137,9 +138,10 @@ export class IndexRuns {
   }
 
   #collect(run: Run, leaf: TreePage, pgno: number): number[] {
-    const { budget, isAtHand, windowBytesMax: bytesMax } = this.#options;
+    const { budget, isAtHand, windowBytesMax: bytesMax, windowPagesMax: pagesMax } = this.#options;
     const requestsMax = requestsOfWindow(run.windows);
-    const found = new FetchWindow({ asked: pgno, budget, isAtHand, bytesMax, requestsMax });
+    const limits = { bytesMax, pagesMax, requestsMax };
+    const found = new FetchWindow({ asked: pgno, budget, isAtHand, ...limits });
     // Where the fault may be for several entries, each may be the one.
     const walks = this.#ways(run, leaf).map((way) => this.#missingAhead(run, leaf, way));
     for (const missing of takingTurns(walks)) {

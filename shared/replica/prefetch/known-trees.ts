@@ -40,7 +40,9 @@ export interface KnownTreesOptions {
 
 /**
  * What the pages at hand say of the trees of a database. Only page numbers are kept: of each page the
- * bytes are asked for anew, so memory stays what the cache is given.
+ * bytes are asked for anew, so memory stays what the cache is given. But of the trees that are expected the few
+ * pages are kept which lead to the last one that was asked for: SQLite keeps them as well and asks for them
+ * no more, so that a large scan would drive them out of the cache.
  */
 export class KnownTrees implements TreePages {
   readonly #options: KnownTreesOptions;
@@ -49,6 +51,8 @@ export class KnownTrees implements TreePages {
   readonly #walk: InteriorWalk;
   #expected: ReadonlySet<number> = new Set();
   #expectedWalk: InteriorWalk | undefined;
+  /** The pages above the last one that was asked for in each expected tree, the lowest first, by its root. */
+  readonly #kept = new Map<number, readonly TreePage[]>();
   /** Pages that were looked at for the fault that is being answered: none comes or goes until then. */
   readonly #looked = new Map<number, TreePage | undefined>();
   #faults = 0;
@@ -64,6 +68,7 @@ export class KnownTrees implements TreePages {
   /** Sets the roots of the trees that are read from their first page to their last, if at all. */
   expect(rootPgnos: ReadonlySet<number>): void {
     this.#expected = rootPgnos;
+    this.#kept.clear();
     this.#expectedWalk = rootPgnos.size > 0 ? new InteriorWalk(this, () => rootPgnos) : undefined;
   }
 
@@ -85,7 +90,7 @@ export class KnownTrees implements TreePages {
   page(pgno: number): TreePage | undefined {
     if (this.#looked.has(pgno)) return this.#looked.get(pgno);
     const bytes = this.isPage(pgno) ? this.#options.peek(pgno) : undefined;
-    const page = bytes && asTreePage(pgno, bytes);
+    const page = bytes ? asTreePage(pgno, bytes) : this.#keptPage(pgno);
     this.#looked.set(pgno, page);
     return page;
   }
@@ -103,8 +108,7 @@ export class KnownTrees implements TreePages {
    * are at once.
    */
   placeOf(pgno: number): TreePlace | undefined {
-    for (let at = this.#recent.length - 1; at >= 0; at--) {
-      const parent = this.page(this.#recent[at]);
+    for (const parent of this.#likelyParents()) {
       const index = parent?.isInterior === true ? indexOfChild(parent, pgno) : -1;
       if (index !== -1) return { parent: parent!, index };
     }
@@ -114,12 +118,18 @@ export class KnownTrees implements TreePages {
     return place;
   }
 
-  /** The page that the tree of a page begins with, where that tree is expected. */
+  /** The page that the tree of a page begins with, where that tree is expected: the pages between are kept. */
   expectedRootOf(pgno: number): number | undefined {
+    const above: TreePage[] = [];
     let top: number | undefined = this.#expected.size > 0 ? pgno : undefined;
     for (let level = 0; level < LEVELS_MAX && top !== undefined; level++) {
-      if (this.#expected.has(top)) return top;
-      top = this.placeOf(top)?.parent.pgno;
+      if (this.#expected.has(top)) {
+        this.#kept.set(top, above);
+        return top;
+      }
+      const parent: TreePage | undefined = this.placeOf(top)?.parent;
+      if (parent !== undefined) above.push(parent);
+      top = parent?.pgno;
     }
     return undefined;
   }
@@ -196,6 +206,19 @@ export class KnownTrees implements TreePages {
   isPage(pgno: number): boolean {
     // Also false of what is not a number.
     return pgno >= 1 && pgno <= this.#options.pageCount;
+  }
+
+  *#likelyParents(): Generator<TreePage | undefined, void, undefined> {
+    for (const pages of this.#kept.values()) yield* pages;
+    for (let at = this.#recent.length - 1; at >= 0; at--) yield this.page(this.#recent[at]);
+  }
+
+  #keptPage(pgno: number): TreePage | undefined {
+    for (const pages of this.#kept.values()) {
+      const page = pages.find((kept) => kept.pgno === pgno);
+      if (page !== undefined) return page;
+    }
+    return undefined;
   }
 
   #walkTo(pgno: number): TreePlace | undefined {

@@ -5,6 +5,7 @@ import { IndexRuns } from "./index-runs.ts";
 import { KnownTrees } from "./known-trees.ts";
 import { OverflowChains } from "./overflow-chains.ts";
 import { Scans } from "./scans.ts";
+import { WindowsAhead } from "./windows-ahead.ts";
 
 /** What may be fetched for nothing beyond as much as was used, in bytes. */
 const SLACK_BYTES = 64 * 1024;
@@ -37,6 +38,8 @@ export interface PrefetchOracleOptions {
   readonly frameBytes: (pgno: number) => number | undefined;
   /** Largest window of a scan, in bytes of frames. 1 MiB where it is not given. */
   readonly windowBytesMax?: number;
+  /** The same in pages. As many as their frames allow where it is not given. */
+  readonly windowPagesMax?: number;
 }
 
 /**
@@ -57,6 +60,7 @@ export class PrefetchOracle {
   readonly #scans: Scans;
   readonly #indexRuns: IndexRuns;
   readonly #chains: OverflowChains;
+  readonly #ahead = new WindowsAhead();
 
   constructor(options: PrefetchOracleOptions) {
     const { windowBytesMax = WINDOW_BYTES_MAX } = options;
@@ -86,13 +90,21 @@ export class PrefetchOracle {
   /**
    * Notes that SQLite was given a page that is at hand, also one that it has just waited for. Cheap: it looks
    * at one byte.
+   *
+   * @returns Whether a window is due with that: `goOn` has it.
    */
-  onUse(pgno: number, page: Uint8Array): void {
-    this.#budget.use(pgno);
+  onUse(pgno: number, page: Uint8Array): boolean {
+    const isDue = this.#budget.use(pgno) && this.#ahead.onFirstUse(pgno);
     const kind = btreePageKind(pgno, page);
     if (kind === "index-interior" || kind === "table-interior") this.#trees.onUse(pgno);
     else if (kind === "index-leaf") this.#indexRuns.onUse(pgno);
     else if (kind === "table-leaf") this.#chains.onUse(pgno);
+    return isDue;
+  }
+
+  /** Notes that somebody begins to wait for a page that was asked for or fetched ahead, and is under way. */
+  onWait(pgno: number): void {
+    this.#ahead.onFirstUse(pgno);
   }
 
   /** Notes that a page was fetched or came along with another: its frame's size is known now. */
@@ -117,15 +129,36 @@ export class PrefetchOracle {
   onFault(pgno: number): [number, ...number[]] {
     this.#budget.fetch(pgno, "asked");
     this.#trees.onFault();
-    const { sure, likely } = this.#expected.onFault(pgno) ?? {
-      sure: [],
-      likely:
-        this.#indexRuns.onFault(pgno) ??
-        this.#scans.onFault(pgno, (topPgno) => this.#indexRuns.isFollowing(topPgno)),
-    };
+    const expected = this.#expected.onFault(pgno);
+    if (expected !== undefined) this.#ahead.waitFor(pgno, (asked) => this.#expected.goOn(asked));
+    const found = expected ?? { sure: [], likely: this.#guess(pgno) };
     this.#trees.onAnswer();
-    for (const next of sure) this.#budget.fetch(next, "sure");
-    for (const next of likely) this.#budget.fetch(next, "likely");
-    return [pgno, ...sure, ...likely];
+    return [pgno, ...this.#book(found)];
+  }
+
+  /**
+   * The pages to fetch before anybody asks for them, since a scan has come to use what was fetched ahead before; none
+   * where nothing is due. To be asked again until there are none.
+   */
+  goOn(): readonly number[] {
+    const window = this.#ahead.take();
+    this.#trees.onAnswer();
+    return window === undefined ? [] : this.#book(window);
+  }
+
+  /** What may be asked for next, as far as what was asked for so far tells. */
+  #guess(pgno: number): readonly number[] {
+    const ofIndex = this.#indexRuns.onFault(pgno);
+    if (ofIndex !== undefined) return ofIndex;
+    const isGuided = (topPgno: number) => this.#indexRuns.isFollowing(topPgno);
+    const pages = this.#scans.onFault(pgno, isGuided);
+    if (pages.length > 0) this.#ahead.waitFor(pgno, this.#scans.next());
+    return pages;
+  }
+
+  #book({ sure, likely }: { sure: readonly number[]; likely: readonly number[] }): number[] {
+    for (const pgno of sure) this.#budget.fetch(pgno, "sure");
+    for (const pgno of likely) this.#budget.fetch(pgno, "likely");
+    return [...sure, ...likely];
   }
 }

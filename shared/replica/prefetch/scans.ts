@@ -3,6 +3,7 @@ import { FetchWindow, requestsOfWindow } from "./fetch-window.ts";
 import type { KnownTrees, PageAhead } from "./known-trees.ts";
 import type { OverflowChains } from "./overflow-chains.ts";
 import type { TreePlace } from "./tree-page.ts";
+import type { NextWindow, WindowAhead } from "./windows-ahead.ts";
 
 type Direction = 1 | -1;
 
@@ -38,6 +39,8 @@ const SINGLES_MAX = 64;
 const PARENTS_MAX = 64;
 /** A scan that skips pages which are at hand still continues; looked over so many. */
 const SKIP_MAX = 64;
+/** Windows that a scan has had before the next one begins ahead of it: by then it has lasted. */
+const WINDOWS_MIN = 2;
 /** Pages that are looked at for one fault. */
 const LOOK_MAX = 8_192;
 export interface ScansOptions {
@@ -48,6 +51,7 @@ export interface ScansOptions {
   /** Largest window of a scan whose second page was asked for right after its first, in bytes. */
   readonly firstWindowBytes: number;
   readonly windowBytesMax: number;
+  readonly windowPagesMax?: number | undefined;
 }
 
 /**
@@ -65,6 +69,8 @@ export class Scans {
   /** What was last asked for under a parent, by the parent. */
   readonly #lastUnder = new Map<number, number>();
   #lastAsked = 0;
+  /** The page that the window of the last fault ended with. */
+  #lastEnd = 0;
   /** Window of the next scan that begins, in bytes: smaller when the last ones ended soon. */
   #firstWindowBytes: number;
   /** What the last scan that began fetched ahead. */
@@ -91,9 +97,11 @@ export class Scans {
     const window = head && this.#nextWindow(head, pgno, isTree || endPgno !== undefined);
     const found = window && this.#collect(pgno, { ...head, place, window, endPgno });
     if (head?.windows === 0) this.#tried = found?.pages ?? [];
+    this.#lastAsked = pgno;
+    this.#lastEnd = found?.last ?? pgno;
     this.#keepHead({
       asked: pgno,
-      last: found?.last ?? pgno,
+      last: this.#lastEnd,
       parentPgno: place?.parent.pgno ?? 0,
       direction: head?.direction ?? 0,
       windowBytes: window?.bytesMax ?? 0,
@@ -101,6 +109,51 @@ export class Scans {
       endPgno,
     });
     return found?.pages ?? [];
+  }
+
+  /** What the scan of the last fault will go on with behind the window that it got. */
+  next(): NextWindow {
+    const last = this.#lastEnd;
+    return () => this.#goOn(last);
+  }
+
+  /** The window behind the one that ended with a page, as if its first page had been asked for. */
+  #goOn(last: number): WindowAhead | undefined {
+    const { trees, budget, firstWindowBytes, windowBytesMax } = this.#options;
+    const head = this.#heads.get(last);
+    if (head === undefined || head.direction === 0) return undefined;
+    const { direction, endPgno, windows, windowBytes } = head;
+    if (windows < WINDOWS_MIN || windowBytes < firstWindowBytes) return undefined;
+    const first = this.#firstBehind(head);
+    if (first === undefined) return undefined;
+    const place = trees.placeOf(first);
+    const bytesMax = Math.min(2 * windowBytes, windowBytesMax);
+    const leftBytes = Math.min(bytesMax, budget.leftBytes);
+    if (budget.costOf(first) > leftBytes) return undefined;
+    const window = { bytesMax: leftBytes, requestsMax: requestsOfWindow(windows + 1) };
+    const found = this.#collect(first, { place, direction, window, endPgno });
+    // Half a window now would be half a window always: it is fetched when it is asked for.
+    if (found.isFull && leftBytes < bytesMax) return undefined;
+    this.#heads.delete(last);
+    const parentPgno = place?.parent.pgno ?? 0;
+    const next = { asked: first, last: found.last, parentPgno, windowBytes: bytesMax };
+    this.#keepHead({ ...head, ...next, windows: windows + 1 });
+    return { sure: [], likely: [first, ...found.pages], next: () => this.#goOn(found.last) };
+  }
+
+  /** The first page behind a scan's last window that is not at hand, where it can be told. */
+  #firstBehind({ last, parentPgno, direction, endPgno = Infinity }: Head): number | undefined {
+    const { trees, isAtHand } = this.#options;
+    const place = trees.placeOf(last);
+    if (direction === 0 || (place === undefined && parentPgno !== 0)) return undefined;
+    let skipped = 0;
+    for (const { pgno, level } of this.#ahead(last, place, direction)) {
+      if (pgno > endPgno || ++skipped > SKIP_MAX) return undefined;
+      // What lies below a page that is not at hand comes first, and nobody knows it.
+      if (level > 0 && trees.page(pgno) === undefined) return undefined;
+      if (level === 0 && !isAtHand(pgno)) return pgno;
+    }
+    return undefined;
   }
 
   /** Where the row ends that goes on with this page. */
@@ -168,9 +221,9 @@ export class Scans {
       direction: Direction;
       window: Window;
     },
-  ): { pages: number[]; last: number } {
-    const { budget, isAtHand } = this.#options;
-    const found = new FetchWindow({ asked: pgno, budget, isAtHand, ...window });
+  ): { pages: number[]; last: number; isFull: boolean } {
+    const { budget, isAtHand, windowPagesMax: pagesMax, trees } = this.#options;
+    const found = new FetchWindow({ asked: pgno, budget, isAtHand, pagesMax, ...window });
     const asked = budget.costOf(pgno);
     let last = pgno;
     let looked = 0;
@@ -180,13 +233,12 @@ export class Scans {
       if (next > endPgno || ++looked > LOOK_MAX || found.bytes + hiddenBytes >= 2 * window.bytesMax)
         break;
       if (level === 0 && hiddenBytes > 0) continue;
-      if (!isAtHand(next) && !found.has(next)) {
-        if (!found.add(next)) break;
-        if (level > 0) hiddenBytes += siblings * asked;
-      }
+      if (!isAtHand(next) && !found.has(next) && !found.add(next)) break;
+      // Also below one that is under way: only it says what lies there.
+      if (level > 0 && trees.page(next) === undefined) hiddenBytes += siblings * asked;
       if (level === 0) last = next;
     }
-    return { pages: found.pages, last };
+    return { pages: found.pages, last, isFull: found.isFull };
   }
 
   #ahead(pgno: number, place: TreePlace | undefined, direction: Direction): Iterable<PageAhead> {
@@ -195,7 +247,6 @@ export class Scans {
   }
 
   #keepHead(head: Head): void {
-    this.#lastAsked = head.asked;
     this.#heads.delete(head.last);
     this.#heads.set(head.last, head);
     dropOldest(this.#heads, ({ direction }) => direction !== 0, SCANS_MAX);

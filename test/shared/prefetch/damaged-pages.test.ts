@@ -27,9 +27,10 @@ test("damaged pages cost no more than the bound, and nothing is thrown", () => {
     fc.array(aDamage, { minLength: 1, maxLength: 60 }),
     fc.constantFrom(...TRACES),
     fc.boolean(),
+    fc.boolean(),
   );
   fc.assert(
-    fc.property(aCase, ([damages, trace, areAllButLeavesAtHand]) => {
+    fc.property(aCase, ([damages, trace, areAllButLeavesAtHand, isPipelined]) => {
       const damaged = new Map<number, Uint8Array>();
       for (const { pgno, offset, byte } of damages) {
         const page = damaged.get(pgno) ?? DATABASE.page(pgno).slice();
@@ -44,6 +45,7 @@ test("damaged pages cost no more than the bound, and nothing is thrown", () => {
           page: (pgno) => damaged.get(pgno) ?? DATABASE.page(pgno),
         },
         trace,
+        isPipelined,
         resident: areAllButLeavesAtHand ? ALL.filter((pgno) => !leaves.has(pgno)) : [],
       });
       expect(fetchedBytes).toBeLessThanOrEqual(2 * usedBytes + SLACK_BYTES);

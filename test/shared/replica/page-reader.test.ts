@@ -86,9 +86,13 @@ describe("what reading costs", () => {
 
   test("a scan takes few reads, and at most six at a time", async () => {
     const reader = await openReader();
-    await expectPages(reader, sequence(1, PAGES));
-    // Windows double from one page to a mebibyte; the few changed pages came with the small files.
-    expect(reader.stats.faults).toBeLessThanOrEqual(11);
+    let windows = 0;
+    for (const pgno of sequence(1, PAGES)) {
+      if (!reader.comesAlong(pgno)) windows++;
+      await expectPages(reader, [pgno]);
+    }
+    // They double from one page to a mebibyte; the few changed pages came with the small files.
+    expect(windows).toBeLessThanOrEqual(11);
     // And a window with changed pages in it may take a few reads.
     expect(store.gets).toBeLessThanOrEqual(15);
     expect(store.inFlightMax).toBeLessThanOrEqual(6);

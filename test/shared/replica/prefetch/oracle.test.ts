@@ -108,15 +108,16 @@ describe("whatever is asked for, and whatever the pages hold", () => {
   const somePages = fc.uniqueArray(fc.integer({ min: 1, max: 120 }), { maxLength: 60 });
 
   test("no more is fetched than twice what is used, and 64 KiB", () => {
-    const aCase = fc.tuple(aMadeUpDatabase, someSteps, somePages, fc.boolean());
+    const aCase = fc.tuple(aMadeUpDatabase, someSteps, somePages, fc.boolean(), fc.boolean());
     fc.assert(
-      fc.property(aCase, ([database, steps, atHand, sizesUnknown]) => {
+      fc.property(aCase, ([database, steps, atHand, sizesUnknown, isPipelined]) => {
         const inside = (pgno: number): boolean => pgno >= 1 && pgno <= database.pageCount;
         const trace = steps
           .flatMap(({ from, count, step }) => upTo(count, (n) => from + n * step))
           .filter(inside);
         const resident = atHand.filter(inside);
-        const { fetchedBytes, usedBytes } = simulate({ database, trace, resident, sizesUnknown });
+        const options = { database, trace, resident, sizesUnknown, isPipelined };
+        const { fetchedBytes, usedBytes } = simulate(options);
         expect(fetchedBytes).toBeLessThanOrEqual(2 * usedBytes + SLACK_BYTES);
       }),
       { numRuns: 300 },

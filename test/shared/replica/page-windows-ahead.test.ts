@@ -1,0 +1,94 @@
+/** A long scan: its windows begin before it gets there. */
+import { beforeEach, expect, test } from "vitest";
+import { PageCache } from "../../../shared/replica/page-cache.ts";
+import { PageReader } from "../../../shared/replica/page-reader.ts";
+import { openSnapshot } from "../../../shared/replica/snapshot.ts";
+import { MemoryStore } from "../../../shared/storage/memory-store.ts";
+import { countingStore, type CountingStore } from "../../support/counting-store.ts";
+import { holdingStore, type HoldingStore } from "../../support/held-reads.ts";
+import { replicaIn } from "../../support/replica-fixtures.ts";
+import {
+  anotherTurn,
+  isRight,
+  placeOf,
+  scanUntil,
+  TWO_FILE_PAGES,
+  TWO_FILES,
+} from "../../support/two-files.ts";
+
+/** Of a cache of a megabyte, windows take an eighth. */
+const CACHE_BYTES = 1_300_000;
+const WINDOW_BYTES = CACHE_BYTES / 8;
+
+let reads: HoldingStore;
+let store: CountingStore;
+
+beforeEach(async () => {
+  const memory = new MemoryStore();
+  reads = holdingStore(memory);
+  store = countingStore(reads);
+  await TWO_FILES.put(replicaIn(memory), 9, 1);
+  await TWO_FILES.put(replicaIn(memory), 1, 2);
+});
+
+async function openReader(): Promise<PageReader> {
+  const cache = new PageCache({ bytesMax: CACHE_BYTES });
+  const snapshot = await openSnapshot(replicaIn(store), { kind: "latest" }, { cache });
+  store.reset();
+  reads.reset();
+  return new PageReader(snapshot, { cache });
+}
+
+test("has asked for each page before it gets there, two windows ahead and no more", async () => {
+  const reader = await openReader();
+  let usedBytes = 0;
+  for (let pgno = 200; pgno <= TWO_FILE_PAGES; pgno++) {
+    const { key, offset } = placeOf(reader, pgno);
+    if (pgno > 900) expect(reads.timesAskedFor(key, offset)).toBe(1);
+    if (!reader.resident(pgno)) await reader.load(pgno);
+    expect(isRight(reader, pgno)).toBe(true);
+    usedBytes += reader.snapshot.pages.get(pgno)!.size;
+    expect(store.bytesRead - usedBytes).toBeLessThanOrEqual(2 * WINDOW_BYTES);
+  }
+  expect(store.bytesRead).toBeLessThanOrEqual(usedBytes);
+  expect(store.inFlightMax).toBeLessThanOrEqual(6);
+});
+
+test("lets a window's requests leave while there are pages to use, and counts no wait for that", async () => {
+  const reader = await openReader();
+  let turns = 0;
+  for (let pgno = 200; pgno <= TWO_FILE_PAGES; pgno++) {
+    const { faults } = reader.stats;
+    const { gets } = store;
+    const isMissing = !reader.resident(pgno);
+    const isTurn = isMissing && reader.resident(pgno) !== undefined;
+    if (isMissing) await reader.load(pgno);
+    // Whatever has to arrive has arrived.
+    await anotherTurn();
+    expect(isRight(reader, pgno)).toBe(true);
+    // Behind the last page there is nothing to begin.
+    if (!isTurn || pgno > TWO_FILE_PAGES - 300) continue;
+    turns++;
+    expect(store.gets).toBeGreaterThan(gets);
+    expect(reader.stats.faults).toBe(faults);
+  }
+  expect(turns).toBeGreaterThan(5);
+});
+
+test("waits for its next window without a further fetch", async () => {
+  const reader = await openReader();
+  await scanUntil(reader, 900);
+  reads.isHolding = true;
+  const next = await scanUntil(reader, 900);
+  const { gets } = store;
+  // Nobody has waited for it so far: it is one more fetch of the query's.
+  expect(reader.comesAlong(next)).toBe(false);
+  const loading = reader.load(next);
+  expect(reader.comesAlong(next)).toBe(true);
+  await anotherTurn();
+  expect(store.gets).toBeGreaterThanOrEqual(gets);
+  reads.releaseAll();
+  await loading;
+  expect(isRight(reader, next)).toBe(true);
+  reader.close();
+});

@@ -89,6 +89,7 @@ export class PageReader implements Disposable {
     this.pageSize = snapshot.pageSize;
     this.pageCount = snapshot.commit;
     this.#lockPgno = lockPgno(snapshot.pageSize);
+    const shareBytes = Math.floor(cache.bytesMax * WINDOW_CACHE_SHARE);
     this.#oracle = new PrefetchOracle({
       pageSize: snapshot.pageSize,
       pageCount: snapshot.commit,
@@ -96,8 +97,8 @@ export class PageReader implements Disposable {
       isAtHand: (pgno) => this.#isAtHand(pgno),
       isUnopened: (pgno) => this.#opened.snapshot.pages.get(pgno) === undefined,
       frameBytes: (pgno) => this.#opened.snapshot.pages.get(pgno)?.size,
-      windowBytesMax: Math.min(WINDOW_BYTES_MAX, Math.floor(cache.bytesMax * WINDOW_CACHE_SHARE)),
-      windowPagesMax: Math.floor((cache.bytesMax * WINDOW_CACHE_SHARE) / snapshot.pageSize),
+      windowBytesMax: Math.min(WINDOW_BYTES_MAX, shareBytes),
+      windowPagesMax: Math.floor(shareBytes / snapshot.pageSize),
     });
   }
 
@@ -131,7 +132,7 @@ export class PageReader implements Disposable {
     return isDue && !this.#isClosed ? undefined : cached.page;
   }
 
-  /** Says whether a page is at hand or comes along with one that was waited for: to wait for it is no fetch of its own. */
+  /** Whether a page is at hand or comes along with one that was waited for: to wait for it is no fetch of its own. */
   comesAlong(pgno: number): boolean {
     return this.#underWay.get(pgno)?.isWaitedFor ?? this.#atHand(pgno) !== undefined;
   }
@@ -183,10 +184,9 @@ export class PageReader implements Disposable {
   }
 
   /**
-   * Notes which trees the statement that runs next reads as a whole, if it reads anything of them: their pages are then
-   * fetched ahead from the first on. Where that is wrong, bytes are fetched for nothing, and no more.
-   *
-   * @param rootPgnos The pages that the trees begin with.
+   * Notes which trees, by the pages that they begin with, the statement that runs next reads as a whole, if it reads
+   * anything of them: their pages are then fetched ahead from the first on. Where that is wrong, bytes are fetched
+   * for nothing, and no more.
    */
   expectScans(rootPgnos: readonly number[]): void {
     this.#oracle.expectScans(rootPgnos);
@@ -195,7 +195,6 @@ export class PageReader implements Disposable {
   #throwIfClosed(): void {
     if (this.#isClosed) throw new ReplicaError("ABORTED", "the reader of the pages was closed");
   }
-
   #atHand(pgno: number): CachedPage | undefined {
     return this.#opened.get(pgno) ?? this.#pinned.get(pgno);
   }

@@ -1,7 +1,6 @@
 /** A database in a store that counts, beside the real SQLite that says which of its pages a query reads. */
 import { encodeLtx } from "../../shared/ltx/encoder.ts";
 import { formatLtxKey } from "../../shared/replica/ltx-key.ts";
-import { fileIdentity } from "../../shared/replica/ltx-file.ts";
 import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
 import { snapshotOf } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
@@ -55,12 +54,8 @@ export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
     async bundledReader() {
       const cache = new PageCache(CACHE);
       const head = await openBundle(replica, new LocationCache({ bytesMax: 8_000_000 }));
-      const opened = snapshotOf(replica, head);
-      for (const { page, location } of head.locator.hotPages()) {
-        cache.set(fileIdentity(opened.files[location.file]), location.offset, page);
-      }
       store.reset();
-      return new PageReader(opened, { cache });
+      return new PageReader(snapshotOf(replica, head), { cache });
     },
   };
 }

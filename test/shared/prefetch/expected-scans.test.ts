@@ -10,6 +10,7 @@ import {
 } from "../../support/prefetch-simulation.ts";
 import { tracedDatabase, type TracedDatabase } from "../../support/page-trace.ts";
 import { PrefetchBudget } from "../../../shared/replica/prefetch/budget.ts";
+import { PrefetchOracle } from "../../../shared/replica/prefetch/oracle.ts";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
 
 const SLACK_BYTES = 64 * 1024;
@@ -152,6 +153,30 @@ describe("a tree that is read as a whole", () => {
     const alone = simulate({ database: FRESH, trace: scan, resident, expected });
     expect(faults).toBeLessThanOrEqual(alone.faults + mixed.length - scan.length);
   });
+});
+
+test("a tree whose root the cache drops is followed to its end all the same", () => {
+  const root = rootOf(FRESH, SUM);
+  const faultsWhere = (isGone: (pagesAtHand: number) => boolean): number => {
+    const { faults } = simulate({
+      database: FRESH,
+      trace: FRESH.trace(SUM),
+      resident: FRESH.opening,
+      prefetcher(atHand) {
+        const oracle = new PrefetchOracle({
+          pageSize: FRESH.pageSize,
+          pageCount: FRESH.pageCount,
+          peek: (pgno) => (pgno === root && isGone(atHand.size) ? undefined : atHand.get(pgno)),
+          isAtHand: (pgno) => atHand.has(pgno),
+          frameBytes: () => undefined,
+        });
+        oracle.expectScans([root]);
+        return oracle;
+      },
+    });
+    return faults;
+  };
+  expect(faultsWhere((pagesAtHand) => pagesAtHand > 50)).toBe(faultsWhere(() => false));
 });
 
 test("below a root, only some pages are read before it is known that they are interior pages", () => {

@@ -201,7 +201,7 @@ export class PageReader implements Disposable {
 
   #isAtHand(pgno: number): boolean {
     if (this.#underWay.has(pgno) || pgno === this.#lockPgno) return true;
-    return this.#opened.snapshot.pages.get(pgno) === null || this.#opened.peek(pgno) !== undefined;
+    return this.#opened.peek(pgno) !== undefined || this.#opened.snapshot.pages.get(pgno) === null;
   }
 
   #pin(pgno: number, page: CachedPage): void {

@@ -20,12 +20,12 @@ export interface TracedReplica {
   readonly database: TracedDatabase;
   readonly store: CountingStore;
   /** A reader with nothing at hand but page 1 and the schema. */
-  bareReader(): Promise<PageReader>;
+  bareReader(cacheBytesMax?: number): Promise<PageReader>;
   /** One that begins with the head of an edge bundle. */
   bundledReader(): Promise<PageReader>;
 }
 
-const CACHE = { bytesMax: 32_000_000 };
+const CACHE_BYTES_MAX = 32_000_000;
 
 /** A replica of one image, and its edge bundle. */
 export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
@@ -45,14 +45,14 @@ export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
   return {
     database,
     store,
-    async bareReader() {
-      const cache = new PageCache(CACHE);
+    async bareReader(bytesMax = CACHE_BYTES_MAX) {
+      const cache = new PageCache({ bytesMax });
       for (const pgno of database.opening) await new PageReader(snapshot, { cache }).load(pgno);
       store.reset();
       return new PageReader(snapshot, { cache });
     },
     async bundledReader() {
-      const cache = new PageCache(CACHE);
+      const cache = new PageCache({ bytesMax: CACHE_BYTES_MAX });
       const head = await openBundle(replica, new LocationCache({ bytesMax: 8_000_000 }));
       store.reset();
       return new PageReader(snapshotOf(replica, head), { cache });

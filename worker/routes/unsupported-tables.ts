@@ -22,7 +22,7 @@ export async function listUnsupportedTables(
   signal: AbortSignal,
 ): Promise<readonly UnsupportedTable[] | null> {
   const sourceKey = sourceKeyOf({ replica, snapshot, identity });
-  using reader = new PageReader(snapshot, {
+  const reader = new PageReader(snapshot, {
     cache: library.pages,
     reopen: (gone, look) => library.reopen(replica, gone, look),
   });
@@ -41,6 +41,8 @@ export async function listUnsupportedTables(
   } catch (error) {
     if (isReplicaError(error) && error.code !== "ABORTED") return null;
     throw error;
+  } finally {
+    reader.close();
   }
 }
 

@@ -82,7 +82,7 @@ export class ExpectedScans {
     if (place === undefined) return undefined;
     const isBelow = before !== undefined && before.asked === place.parent.pgno;
     const ways = before?.parentPgno === undefined ? [direction, opposite(direction)] : [direction];
-    const ahead = this.#ahead(pgno, place, ways);
+    const ahead = this.#ahead(pgno, place, ways).pages;
     const sure = isBelow ? shorten(pgno, ahead) : ahead;
     return sure.length === 0 ? undefined : { sure, likely: this.#between([pgno, ...sure]) };
   }
@@ -104,41 +104,55 @@ export class ExpectedScans {
         : trees.placeOf(usedPgno);
     if (place === undefined) return undefined;
     // What lies behind has been used, and may be at hand no more.
-    const sure = this.#ahead(usedPgno, place, [direction]);
+    const { pages: sure, lastLeaf } = this.#ahead(usedPgno, place, [direction]);
     if (sure.length === 0) return undefined;
-    return { sure, likely: this.#between(sure), next: (pgno) => this.goOn(pgno) };
+    // From its end on, so that none of its pages is looked at again; from what is used where that leads nowhere.
+    const next = (pgno: number) =>
+      (lastLeaf === undefined ? undefined : this.goOn(lastLeaf)) ?? this.goOn(pgno);
+    return { sure, likely: this.#between(sure), next };
   }
 
   /**
    * The pages of a window that are not at hand, and the interior pages that the next window's lie below. What lies behind
    * is wanted as well as long as it is not known which way the scan goes; later it has been read.
    */
-  #ahead(pgno: number, place: TreePlace, ways: readonly Direction[]): number[] {
+  #ahead(
+    pgno: number,
+    place: TreePlace,
+    ways: readonly Direction[],
+  ): { pages: number[]; lastLeaf: number | undefined } {
     const { budget, windowBytesMax, windowPagesMax = Infinity, isAtHand, trees } = this.#options;
     const asked = budget.costOf(pgno);
     const bytesMax = Math.min(windowBytesMax - asked, budget.leftSureBytes);
     const pages = new Set<number>();
+    let lastLeaf: number | undefined;
     let bytes = 0;
+    const beyondBytesMax = Math.min(bytesMax, windowPagesMax * asked);
     for (const way of ways) {
       let looked = 0;
       // The next window's: pages for which there is no room, or that lie below what is not at hand.
       let beyondBytes = 0;
       for (const { pgno: next, level, siblings } of trees.ahead(place, way)) {
-        if (++looked > LOOK_MAX || beyondBytes >= bytesMax) break;
+        if (++looked > LOOK_MAX || beyondBytes >= beyondBytesMax) break;
         if (next === pgno || pages.has(next)) continue;
+        if (level === 0 && beyondBytes > 0) {
+          beyondBytes += asked;
+          continue;
+        }
         // Also below one that is under way: only it says what lies there.
         if (level > 0 && trees.page(next) === undefined) beyondBytes += siblings * asked;
         if (isAtHand(next)) continue;
         const more = bytes + budget.costOf(next);
         const isFull = more > (1 - INTERIOR_SHARE) * bytesMax || pages.size + 1 >= windowPagesMax;
-        if (level === 0 && (isFull || beyondBytes > 0)) beyondBytes += asked;
+        if (level === 0 && isFull) beyondBytes += asked;
         else if (more <= bytesMax) {
           pages.add(next);
+          if (level === 0) lastLeaf = next;
           bytes = more;
         }
       }
     }
-    return [...pages];
+    return { pages: [...pages], lastLeaf };
   }
 
   /** What lies between pages that are near each other and is not at hand. */

@@ -33,8 +33,8 @@ interface Cost {
 
 /** The page that the tree begins with which a query reads. */
 function rootOf(sql: string): number {
-  const { trace, opening } = replica.database;
-  return trace(sql).find((pgno) => !opening.includes(pgno))!;
+  const { database } = replica;
+  return database.trace(sql).find((pgno) => !database.opening.includes(pgno))!;
 }
 
 /** Reads the pages that SQLite reads for a query, and sees to it that they are right. */
@@ -73,6 +73,14 @@ test("a table of many megabytes keeps six reads at work from the first leaf on",
   expect(told.rounds).toBeLessThanOrEqual(Math.ceil(told.requests / 6));
   const untold = await cost(await replica.bundledReader(), SUM, []);
   expect(untold.rounds).toBeGreaterThanOrEqual(2 * told.rounds);
+});
+
+test("a table that is larger than the cache, which drops the way to its leaves, costs nothing twice", async () => {
+  const told = await cost(await replica.bareReader(8_000_000), SUM, [rootOf(SUM)]);
+  const { bytes } = await cost(await replica.bundledReader(), SUM, []);
+  expect(told.bytes).toBeLessThan(1.01 * bytes);
+  expect(told.requests).toBeLessThanOrEqual(40);
+  expect(told.rounds).toBeLessThanOrEqual(14);
 });
 
 test.each<[string, () => number[], string]>([

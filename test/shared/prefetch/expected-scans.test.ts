@@ -9,6 +9,8 @@ import {
   type SimulationOptions,
 } from "../../support/prefetch-simulation.ts";
 import { tracedDatabase, type TracedDatabase } from "../../support/page-trace.ts";
+import { PrefetchBudget } from "../../../shared/replica/prefetch/budget.ts";
+import { PrefetchOracle } from "../../../shared/replica/prefetch/oracle.ts";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
 
 const SLACK_BYTES = 64 * 1024;
@@ -82,8 +84,12 @@ describe("a tree that is read as a whole", () => {
 
   test("with nothing at hand costs its levels besides", () => {
     for (const sql of [SUM, BACKWARDS]) {
-      const { faults, fetchedBytes, usedBytes } = cost(FRESH, sql, { resident: FRESH.opening });
+      const { faults, requests, fetchedBytes, usedBytes } = cost(FRESH, sql, {
+        resident: FRESH.opening,
+      });
       expect(faults).toBeLessThanOrEqual(4);
+      // Interior pages that lie between leaves come along with them.
+      expect(requests).toBeLessThanOrEqual(18);
       expect(fetchedBytes).toBeLessThan(1.1 * usedBytes);
     }
   });
@@ -147,6 +153,60 @@ describe("a tree that is read as a whole", () => {
     const alone = simulate({ database: FRESH, trace: scan, resident, expected });
     expect(faults).toBeLessThanOrEqual(alone.faults + mixed.length - scan.length);
   });
+});
+
+test("a tree whose root the cache drops is followed to its end all the same", () => {
+  const root = rootOf(FRESH, SUM);
+  const faultsWhere = (isGone: (pagesAtHand: number) => boolean): number => {
+    const { faults } = simulate({
+      database: FRESH,
+      trace: FRESH.trace(SUM),
+      resident: FRESH.opening,
+      prefetcher(atHand) {
+        const oracle = new PrefetchOracle({
+          pageSize: FRESH.pageSize,
+          pageCount: FRESH.pageCount,
+          peek: (pgno) => (pgno === root && isGone(atHand.size) ? undefined : atHand.get(pgno)),
+          isAtHand: (pgno) => atHand.has(pgno),
+          frameBytes: () => undefined,
+        });
+        oracle.expectScans([root]);
+        return oracle;
+      },
+    });
+    return faults;
+  };
+  expect(faultsWhere((pagesAtHand) => pagesAtHand > 50)).toBe(faultsWhere(() => false));
+});
+
+test("below a root, only some pages are read before it is known that they are interior pages", () => {
+  const small = tracedDatabase(lookupDatabase({ pageSize: 512 }));
+  const [root, child] = small
+    .trace("SELECT sum(length(body)) FROM things")
+    .filter((pgno) => !small.opening.includes(pgno));
+  const { requests, faults } = simulate({
+    database: small,
+    trace: [root, child],
+    resident: small.opening,
+    expected: [root],
+  });
+  expect({ requests, faults }).toEqual({ faults: 2, requests: 12 });
+});
+
+test("what comes and goes before it is used was fetched for nothing", () => {
+  const frameBytes = () => 100;
+  const budget = new PrefetchBudget({
+    pageSize: 512,
+    slackBytes: 1_000,
+    sureBytesMax: 400,
+    frameBytes,
+  });
+  budget.fetch(1, "sure");
+  expect([budget.leftSureBytes, budget.leftBytes]).toEqual([300, 1_000]);
+  budget.fetch(1, "sure");
+  expect([budget.leftSureBytes, budget.leftBytes]).toEqual([300, 900]);
+  budget.use(1);
+  expect([budget.leftSureBytes, budget.leftBytes]).toEqual([400, 1_000]);
 });
 
 describe("a query that does not do what was said of it", () => {

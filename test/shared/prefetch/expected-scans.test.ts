@@ -9,7 +9,6 @@ import {
   type SimulationOptions,
 } from "../../support/prefetch-simulation.ts";
 import { tracedDatabase, type TracedDatabase } from "../../support/page-trace.ts";
-import { PrefetchBudget } from "../../../shared/replica/prefetch/budget.ts";
 import { PrefetchOracle } from "../../../shared/replica/prefetch/oracle.ts";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
 
@@ -191,22 +190,6 @@ test("below a root, only some pages are read before it is known that they are in
     expected: [root],
   });
   expect({ requests, faults }).toEqual({ faults: 2, requests: 12 });
-});
-
-test("what comes and goes before it is used was fetched for nothing", () => {
-  const frameBytes = () => 100;
-  const budget = new PrefetchBudget({
-    pageSize: 512,
-    slackBytes: 1_000,
-    sureBytesMax: 400,
-    frameBytes,
-  });
-  budget.fetch(1, "sure");
-  expect([budget.leftSureBytes, budget.leftBytes]).toEqual([300, 1_000]);
-  budget.fetch(1, "sure");
-  expect([budget.leftSureBytes, budget.leftBytes]).toEqual([300, 900]);
-  budget.use(1);
-  expect([budget.leftSureBytes, budget.leftBytes]).toEqual([400, 1_000]);
 });
 
 describe("a query that does not do what was said of it", () => {

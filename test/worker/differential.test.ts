@@ -42,6 +42,11 @@ interface Asked {
   readonly question: Question;
 }
 
+interface Failed extends Asked {
+  /** What came, among the others. */
+  readonly answer: Answer;
+}
+
 let subjects: OpenSubject[];
 beforeAll(async () => {
   const random = seededRandom(seed);
@@ -86,13 +91,14 @@ function isEqual(a: Answer, b: Answer, isOrdered: boolean): boolean {
 }
 
 /** All of them at random, so many at a time; those that answered otherwise than the real SQLite. */
-async function askAll(engine: Engine, asked: readonly Asked[], random: Random): Promise<Asked[]> {
-  const failed: Asked[] = [];
+async function askAll(engine: Engine, asked: readonly Asked[], random: Random): Promise<Failed[]> {
+  const failed: Failed[] = [];
   const queue = [...asked];
   const lane = async (): Promise<void> => {
     for (let next = take(); next !== undefined; next = take()) {
       const answer = await ours(engine, next, random.below(2) === 0);
-      if (!isEqual(answer, next.question.answer, next.question.isOrdered)) failed.push(next);
+      const { answer: expected, isOrdered } = next.question;
+      if (!isEqual(answer, expected, isOrdered)) failed.push({ ...next, answer });
     }
   };
   function take(): Asked | undefined {
@@ -120,7 +126,7 @@ function show(answer: Answer, other: Answer): string {
 }
 
 /** What to look at: the smallest statement that still differs, and both answers to it. */
-async function explain(failure: Asked): Promise<string> {
+async function explain(failure: Failed): Promise<string> {
   const { open, question } = failure;
   const { version, isOrdered } = question;
   const differs = async (query: Parametrized): Promise<string | undefined> => {
@@ -138,7 +144,10 @@ async function explain(failure: Asked): Promise<string> {
   };
   const about = `${open.subject.name}, version ${open.subject.versions[version]}, ${build.name}`;
   const alone = await differs(question);
-  if (alone === undefined) return `${about}: right when asked alone\n${inline(question)}`;
+  if (alone === undefined) {
+    const among = show(failure.answer, question.answer);
+    return `${about}: right when asked alone, and among others ${among}\n${inline(question)}`;
+  }
   const literal = (sql: string): Promise<string | undefined> => differs({ sql, args: [] });
   const short = await literal(await shrink(inline(question), literal));
   return `${about}\n${alone}\nin short\n${short ?? "right with its arguments as literals"}`;

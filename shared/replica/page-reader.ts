@@ -121,7 +121,7 @@ export class PageReader implements Disposable {
    *
    * Undefined, once, also where the page is at hand and a scan has come to where its next window should begin: `load`
    * begins it, and lets its requests leave. Whoever computes without a pause would otherwise hold them back until it
-   * has to wait for them.
+   * has to wait for them. Whoever has just loaded the page gets it.
    */
   resident(pgno: number): Uint8Array | undefined {
     if (pgno === this.#lockPgno) return new Uint8Array(this.pageSize);
@@ -129,7 +129,7 @@ export class PageReader implements Disposable {
     if (!cached) return undefined;
     if (!cached.isVerified) this.#stats.verified = false;
     const isDue = this.#oracle.onUse(pgno, cached.page);
-    return isDue && !this.#isClosed ? undefined : cached.page;
+    return isDue && !this.#isClosed && !this.#pinned.has(pgno) ? undefined : cached.page;
   }
 
   /** Whether a page is at hand or comes along with one that was waited for: to wait for it is no fetch of its own. */

@@ -42,10 +42,11 @@ export class WindowsAhead {
 
   /** Notes that a page was used for the first time since it was fetched; says whether a window is due with that. */
   onFirstUse(pgno: number): boolean {
-    const used = this.#watched.find(({ pgnos }) => pgnos.has(pgno));
-    if (used === undefined) return false;
-    this.#watched = this.#watched.filter((watched) => watched !== used);
-    this.#due = [...this.#due, { pgno, next: used.next }].slice(-WATCHED_MAX);
+    // More than one where it was dropped before it was used, and came ahead again.
+    const used = this.#watched.filter(({ pgnos }) => pgnos.has(pgno));
+    if (used.length === 0) return false;
+    this.#watched = this.#watched.filter((watched) => !used.includes(watched));
+    this.#due = [...this.#due, ...used.map(({ next }) => ({ pgno, next }))].slice(-WATCHED_MAX);
     return true;
   }
 

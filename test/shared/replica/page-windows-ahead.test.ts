@@ -31,8 +31,7 @@ beforeEach(async () => {
   await TWO_FILES.put(replicaIn(memory), 1, 2);
 });
 
-async function openReader(): Promise<PageReader> {
-  const cache = new PageCache({ bytesMax: CACHE_BYTES });
+async function openReader(cache = new PageCache({ bytesMax: CACHE_BYTES })): Promise<PageReader> {
   const snapshot = await openSnapshot(replicaIn(store), { kind: "latest" }, { cache });
   store.reset();
   reads.reset();
@@ -95,5 +94,23 @@ test("waits for the next window as it is under way, which is one wait more for a
   await loading;
   expect(isRight(reader, next)).toBe(true);
   expect(reads.timesAskedFor(key, offset)).toBe(1);
+  reader.close();
+});
+
+test("gives a page as soon as it has been loaded, also where others drove out what came ahead and it came ahead again", async () => {
+  const cache = new PageCache({ bytesMax: CACHE_BYTES });
+  const reader = await openReader(cache);
+  await scanUntil(reader, 900);
+  await anotherTurn();
+  for (let offset = 0; offset < CACHE_BYTES / 1_024; offset++)
+    cache.set("another file", offset, new Uint8Array(1_024));
+  let loads = 0;
+  for (let pgno = 200; pgno <= TWO_FILE_PAGES; pgno++) {
+    if (reader.resident(pgno)) continue;
+    await reader.load(pgno);
+    expect(isRight(reader, pgno)).toBe(true);
+    loads++;
+  }
+  expect(loads).toBeGreaterThan(5);
   reader.close();
 });

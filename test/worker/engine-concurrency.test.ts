@@ -221,6 +221,22 @@ describe("Admission", () => {
     for (const ticket of running) admission.leave(ticket);
   });
 
+  it("lets all go that wait on, though none of them could look for a while", async () => {
+    let nowMs = 0;
+    const admission = new Admission(limits, () => nowMs);
+    const running = [await admission.enter(undefined), await admission.enter(undefined)];
+    const waiting = [admission.enter(undefined), admission.enter(undefined)];
+    await afterMs(10);
+    // Somebody has computed for so long without a pause.
+    nowMs = 2_500;
+    for (const ticket of running) admission.moved(ticket);
+    await afterMs(20);
+    expect(admission.waitingCount).toBe(2);
+    for (const ticket of running) admission.leave(ticket);
+    for (const ticket of await Promise.all(waiting)) admission.leave(ticket);
+    expect(admission).toMatchObject({ runningCount: 0, waitingCount: 0 });
+  });
+
   it("forgets a query that nobody moves any more", async () => {
     let nowMs = 0;
     const admission = new Admission(limits, () => nowMs);

@@ -106,6 +106,8 @@ export class Admission {
       await poll();
       throwIfAborted(signal);
       ticket.seenMs = this.#now();
+      // Where nobody could look for a while, whoever looked first has taken the others to be gone.
+      this.#waiting.add(ticket);
       this.#forgetGone();
     }
   }

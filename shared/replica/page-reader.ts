@@ -166,7 +166,6 @@ export class PageReader implements Disposable {
     }
     const cached = this.#atHand(pgno);
     if (cached) return this.#pin(pgno, cached);
-    this.#throwIfClosed();
     const [asked, ...others] = this.#oracle.onFault(pgno);
     const loading = this.#loadAsked({ asked, others }, signal);
     this.#goOn(signal);
@@ -253,6 +252,7 @@ export class PageReader implements Disposable {
   }
 
   #begin(wanted: WantedPages, signal: AbortSignal | undefined): PageWindow {
+    this.#throwIfClosed();
     const window: PageWindow = new PageWindow(this.#opened, wanted, {
       stores: this.#stores,
       requestsMax: this.#requestsMax,

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { ReplicaError } from "../../../shared/errors.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
-import { openSnapshot } from "../../../shared/replica/snapshot.ts";
+import { openSnapshot, reopenSnapshot } from "../../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../../shared/storage/memory-store.ts";
 import { countingStore, type CountingStore } from "../../support/counting-store.ts";
 import { holdingStore, type HeldRead, type HoldingStore } from "../../support/held-reads.ts";
@@ -234,6 +234,31 @@ describe("a reader that is closed", () => {
     await expect(reader.load(asked)).rejects.toMatchObject({ code: "ABORTED" });
     expect(isRight(reader, asked - 1)).toBe(true);
     expect(reader.stats).toEqual(stats);
+  });
+
+  test("reads nothing either from what was planned again meanwhile", async () => {
+    const cache = new PageCache({ bytesMax: 10_000_000 });
+    const snapshot = await openSnapshot(replicaIn(store), { kind: "latest" }, { cache });
+    const begun = Promise.withResolvers<void>();
+    const planned = Promise.withResolvers<void>();
+    const reader = new PageReader(snapshot, {
+      cache,
+      reopen: async (gone, options) => {
+        begun.resolve();
+        await planned.promise;
+        return await reopenSnapshot(gone, options);
+      },
+    });
+    await compact();
+    const gone = pgnosUpTo(TWO_FILE_PAGES).find(
+      (pgno) => pgno > 700 && placeOf(reader, pgno).key === NEWER_KEY,
+    )!;
+    const loading = reader.load(gone);
+    await begun.promise;
+    reader.close();
+    planned.resolve();
+    await expect(loading).rejects.toMatchObject({ code: "ABORTED" });
+    expect(reader.resident(gone)).toBeUndefined();
   });
 
   test("leaves one that was cancelled by its caller as it was cancelled", async () => {

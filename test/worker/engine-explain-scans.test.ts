@@ -102,6 +102,26 @@ describe("asking for a statement's program", () => {
     expect(await countExpected(long + "x".repeat(100))).toBe(0);
   });
 
+  it("reads no more of a program than is looked at, however long it is", async () => {
+    let reads = 0;
+    const counting = new Engine(
+      changedBuild((instance) => ({
+        columnValue(statement, index) {
+          reads++;
+          return instance.columnValue(statement, index);
+        },
+      })),
+    );
+    const source = slowSource(main);
+    const values = Array.from({ length: 800 }, () => 1).join(",");
+    const all = Array.from({ length: 20 }, () => "SELECT n FROM x").join(" UNION ALL ");
+    const sql = `WITH x AS (SELECT n FROM t WHERE n NOT IN (${values}) AND id < 0) ${all}`;
+    const { rows } = await runQuery(counting, request({ source, sql }));
+    expect({ rows, expected: source.expected }).toEqual({ rows: [], expected: [] });
+    // Some 50,000 instructions, of each of which five columns may be read.
+    expect(reads).toBeLessThanOrEqual(5 * 2_001);
+  });
+
   it.each<[string, (instance: SqliteInstance) => Partial<SqliteInstance>]>([
     [
       "does not compile",

@@ -62,8 +62,8 @@ const MAIN_DATABASE = 0;
 /** Of P5 of OpenRead: P2 is no page but a register that holds its number. */
 const P2_IS_REGISTER = 0x10;
 
-/** Instructions that are looked at; the time that it takes is bounded by it. */
-const INSTRUCTIONS_MAX = 2_000;
+/** Instructions that are looked at; the time that it takes is bounded by it. A longer program says nothing. */
+export const INSTRUCTIONS_MAX = 2_000;
 
 /** A loop from the first row of a cursor's tree to its last that nothing can leave early. */
 interface WholeScan {

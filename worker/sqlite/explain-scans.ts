@@ -1,6 +1,12 @@
 import { ReplicaError } from "../../shared/errors.ts";
 import type { StatementHandle } from "./build.ts";
-import { findCertainScans, type Instruction, USING_P3, USING_P5 } from "./certain-scans.ts";
+import {
+  findCertainScans,
+  type Instruction,
+  INSTRUCTIONS_MAX,
+  USING_P3,
+  USING_P5,
+} from "./certain-scans.ts";
 import type { Session } from "./session.ts";
 import { encodeSql, isSelect } from "./sql-text.ts";
 
@@ -52,7 +58,8 @@ async function readProgram(session: Session, sql: Uint8Array): Promise<Instructi
   const program: Instruction[] = [];
   const code = await sqlite.step(stack, statement, () => {
     program.push(readInstruction(session, statement));
-    return false;
+    // A few thousand bytes of SQL may be a million instructions.
+    return program.length > INSTRUCTIONS_MAX;
   });
   live.throwIfRetired();
   sqlite.finalize(statement);

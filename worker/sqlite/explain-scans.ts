@@ -9,10 +9,10 @@ const EXPLAIN = encodeSql("EXPLAIN ");
 /** Without it a SELECT reads no tree. */
 const FROM = /from/i;
 /**
- * Without any of these each row that is read is one of the result, where whoever reads that may stop; but for what is in
- * a view. To ask nothing of such a statement spares a cold isolate the time to compile what asking takes.
+ * Without any of these, each row that is read is one of the result, where whoever reads that may stop; but for what
+ * is in a view. To ask nothing of such a statement spares a cold isolate the time to compile what asking takes.
  */
-const GATHERS = /\(|\b(?:group|order|distinct|union|intersect|except)\b/i;
+const GATHERS = /\(|\b(?:except|group|in|intersect|join|order|union)\b|\bfrom\b[^]*,/i;
 /** Bytes of a text that is compiled once more. */
 const SQL_BYTES_MAX = 4_000;
 const NO_SCANS: readonly number[] = [];

@@ -150,9 +150,8 @@ export class PageReader implements Disposable {
     this.#oracle.onWait(pgno);
     const there = this.#atHand(pgno);
     if (there) {
-      this.#pin(pgno, there);
       if (this.#goOn(signal)) await anotherTurn();
-      return;
+      return this.#pin(pgno, there);
     }
     this.#stats.faults++;
     if (this.#underWay.has(pgno)) this.#goOn(signal);

@@ -97,13 +97,18 @@ test("waits for the next window as it is under way, which is one wait more for a
   reader.close();
 });
 
+/** Fills a cache with what nobody here asks for. */
+function driveOut(cache: PageCache): void {
+  for (let offset = 0; offset < CACHE_BYTES / 1_024; offset++)
+    cache.set("another file", offset, new Uint8Array(1_024));
+}
+
 test("gives a page as soon as it has been loaded, also where others drove out what came ahead and it came ahead again", async () => {
   const cache = new PageCache({ bytesMax: CACHE_BYTES });
   const reader = await openReader(cache);
   await scanUntil(reader, 900);
   await anotherTurn();
-  for (let offset = 0; offset < CACHE_BYTES / 1_024; offset++)
-    cache.set("another file", offset, new Uint8Array(1_024));
+  driveOut(cache);
   let loads = 0;
   for (let pgno = 200; pgno <= TWO_FILE_PAGES; pgno++) {
     if (reader.resident(pgno)) continue;
@@ -112,5 +117,26 @@ test("gives a page as soon as it has been loaded, also where others drove out wh
     loads++;
   }
   expect(loads).toBeGreaterThan(5);
+  reader.close();
+});
+
+test("gives a page whose load began a window, whatever has been loaded beside that", async () => {
+  const cache = new PageCache({ bytesMax: CACHE_BYTES });
+  const reader = await openReader(cache);
+  let turns = 0;
+  for (let pgno = 200; pgno <= TWO_FILE_PAGES && turns < 3; pgno++) {
+    if (reader.resident(pgno)) continue;
+    const { faults } = reader.stats;
+    const loading = reader.load(pgno);
+    const isTurn = reader.stats.faults === faults;
+    if (isTurn) {
+      turns++;
+      driveOut(cache);
+      for (let other = 1; other < 12; other++) await reader.load(other);
+    }
+    await loading;
+    expect(isRight(reader, pgno)).toBe(true);
+  }
+  expect(turns).toBe(3);
   reader.close();
 });

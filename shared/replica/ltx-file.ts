@@ -3,13 +3,8 @@ import { pageChecksum32 } from "../ltx/checksum.ts";
 import { LtxDecoder } from "../ltx/decoder.ts";
 import { decodeHeader, LTX_HEADER_BYTES, type LtxHeader } from "../ltx/header.ts";
 import { readIndexWindow, type IndexWindow } from "../ltx/index-window.ts";
-import { decodePageFrame, PAGE_HEADER_BYTES, PageFrameExtent } from "../ltx/page-frame.ts";
-import {
-  LTX_INDEX_LENGTH_BYTES,
-  readPageIndex,
-  readPageIndexColumns,
-  type PageIndexVisitor,
-} from "../ltx/page-index.ts";
+import { PAGE_HEADER_BYTES, PageFrameExtent } from "../ltx/page-frame.ts";
+import { LTX_INDEX_LENGTH_BYTES, readPageIndex, readPageIndexColumns } from "../ltx/page-index.ts";
 import { checkTrailer, decodeTrailer, LTX_TRAILER_BYTES } from "../ltx/trailer.ts";
 import { formatTxid } from "../ltx/txid.ts";
 import { uvarintBytes } from "../ltx/varint.ts";
@@ -17,6 +12,7 @@ import type { IndexWindows } from "./index-windows.ts";
 import type { LtxFileInfo } from "./list-ltx-files.ts";
 import type { Replica } from "./ltx-key.ts";
 import type { PageCache } from "./page-cache.ts";
+import { decodeFrameOf, FramesAlong, type FrameVisitor } from "./frames-along.ts";
 import { readObject } from "./read-object.ts";
 
 /** An LTX file up to this size is read whole, where the caller does not say otherwise, in bytes. */
@@ -168,18 +164,12 @@ async function openByParts(
     index.set((await readObject(replica, info, missing, signal)).bytes);
   }
   let lastPgno = 0;
-  const whole: Parameters<PageIndexVisitor>[] = [];
-  const end = readPageIndexColumns(index, ({ pgnos, offsetsLow, offsetsHigh, sizes }) => {
-    lastPgno = pgnos[pgnos.length - 1];
-    // The frames follow one another, so those that came along come first.
-    for (let at = 0; at < pgnos.length; at++) {
-      const isWhole = offsetsHigh[at] === 0 && offsetsLow[at] + sizes[at] <= head.bytes.length;
-      if (!isWhole) break;
-      whole.push([pgnos[at], offsetsLow[at], sizes[at]]);
-    }
+  const along = new FramesAlong(head.bytes, tail.bytes, sizeBytes);
+  const end = readPageIndexColumns(index, (columns) => {
+    lastPgno = columns.pgnos[columns.pgnos.length - 1];
+    along.note(columns);
   });
-  const take = headTaker(parts, options);
-  for (const entry of whole) take(...entry);
+  along.take(frameTaker(parts, options));
   checkEnd(end, offset);
   return { info, header, index, bounds: { offset, length, lastPgno } };
 }
@@ -213,9 +203,10 @@ function openLazily(parts: FileParts, options: OpenLtxFileOptions): LtxFile {
   if (!last) return refuse("its page index ends with no whole entry");
   checkEnd(last.offsets[last.pgnos.length], offset);
   const first = firstEntries(parts);
-  const take = headTaker(parts, options);
+  const take = frameTaker(parts, options);
   for (const [entry, pgno] of first.pgnos.entries()) {
-    take(pgno, first.offsets[entry], first.offsets[entry + 1] - first.offsets[entry]);
+    const [offset, end] = [first.offsets[entry], first.offsets[entry + 1]];
+    take(pgno, offset, parts.head.subarray(offset, end));
   }
   const identity = fileIdentity(info);
   if (first.pgnos.length > 0) options.windows?.add(identity, first);
@@ -248,15 +239,14 @@ function firstEntries({ head, header }: FileParts): IndexWindow {
   return { start: 0, end, pgnos: Uint32Array.from(pgnos), offsets: Float64Array.from(offsets) };
 }
 
-/** Takes pages whose frames lie whole in the file's beginning into the cache. */
-function headTaker(
-  { info, header, head }: FileParts,
+/** Takes pages into the cache that came along. */
+function frameTaker(
+  { info, header }: Pick<FileParts, "info" | "header">,
   { cache }: OpenLtxFileOptions,
-): PageIndexVisitor {
+): FrameVisitor {
   const identity = fileIdentity(info);
-  return (pgno, offset, size) => {
-    if (offset + size > head.length || !cache || cache.has(identity, offset)) return;
-    const frame = head.subarray(offset, offset + size);
+  return (pgno, offset, frame) => {
+    if (!cache || cache.has(identity, offset)) return;
     cache.set(identity, offset, decodeFrameOf(pgno, frame, header.pageSize));
   };
 }
@@ -264,13 +254,6 @@ function headTaker(
 function checkEnd(framesEnd: number, indexOffset: number): void {
   if (framesEnd + PAGE_HEADER_BYTES === indexOffset) return;
   refuse(`its pages end at byte ${framesEnd}, its index begins at ${indexOffset}`);
-}
-
-/** Decodes a frame and makes sure that it holds the page that was asked for. */
-export function decodeFrameOf(pgno: number, frame: Uint8Array, pageSize: number): Uint8Array {
-  const decoded = decodePageFrame(frame, pageSize);
-  if (decoded.pgno === pgno) return decoded.page;
-  return refuse(`the frame of page ${pgno} holds page ${decoded.pgno}`);
 }
 
 function checkRange({ info, header }: LtxFile): void {

@@ -1,5 +1,5 @@
 import { ReplicaError, isReplicaError } from "../errors.ts";
-import { decodeFrameOf } from "./ltx-file.ts";
+import { decodeFrameOf } from "./frames-along.ts";
 import type { PageFrame, PageRange } from "./page-ranges.ts";
 import { readObject } from "./read-object.ts";
 import type { Snapshot } from "./snapshot.ts";

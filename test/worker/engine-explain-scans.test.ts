@@ -63,7 +63,7 @@ describe("asking for a statement's program", () => {
     expect(await outcome(slowSource(main), sql)).toEqual(await outcome(untold(), sql));
   });
 
-  it("is asked once, of statements that read a table, and where somebody wants to know", async () => {
+  it("is asked once, of statements that gather rows of a table, and where somebody wants to know", async () => {
     const explained: string[] = [];
     const counting = new Engine(
       changedBuild((instance) => ({
@@ -81,7 +81,16 @@ describe("asking for a statement's program", () => {
     await ask("SELECT 1");
     await ask("PRAGMA table_info('t')");
     await ask("SELECT sum(id) FROM t", untold());
+    await ask("SELECT n, r FROM t WHERE id = 3");
     expect(explained).toEqual(["EXPLAIN SELECT count(*) FROM t"]);
+  });
+
+  it.each([
+    "SELECT n FROM t ORDER BY r LIMIT 1",
+    "SELECT n FROM t UNION SELECT r FROM t",
+    "SELECT n FROM t EXCEPT SELECT r FROM t",
+  ])("finds what is gathered without a function: %s", async (sql) => {
+    expect(await countExpected(sql)).toBe(1);
   });
 
   it("is not done where to compile it was much work", async () => {

@@ -46,6 +46,9 @@ const schema = z.strictObject({
   ...freshnessParameters,
 });
 
+// A schema is prepared when it is first used. A Worker starts while its client still shakes hands, so that is the time.
+schema.safeParse({ sql: "SELECT 1", args: [] });
+
 /**
  * Reads a query from a request of any of its kinds: GET, or a body of JSON or of SQL.
  *

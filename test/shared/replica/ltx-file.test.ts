@@ -110,12 +110,32 @@ describe("what opening a file costs", () => {
     expect(store.gets).toBe(2);
   });
 
-  test("every page whose frame came along is kept, and no other", async () => {
+  test("every page whose frame came along with the beginning is kept, the last sixteen, and no other", async () => {
     const cache = new PageCache({ bytesMax: 1_000_000 });
-    const info = await stored(fileOf(500));
+    const bytes = fileOf(500);
+    const { pages } = decodeLtx(bytes);
+    const info = await stored(bytes);
     const { index } = await openLtxFile(replica, info, { cache });
-    readPageIndex(index!, (_pgno, offset, size) => {
-      expect(cache.has(`${info.etag} ${KEY}`, offset)).toBe(offset + size <= 65_536);
+    readPageIndex(index!, (pgno, offset, size) => {
+      const cached = cache.get(`${info.etag} ${KEY}`, offset);
+      const isAlong = offset + size <= 65_536 || pgno > 500 - 16;
+      expect(cached).toEqual(
+        isAlong ? { page: pages[pgno - 1].data, isVerified: false } : undefined,
+      );
+    });
+  });
+
+  test("a damaged frame that came along with the end keeps nobody from the other pages", async () => {
+    const cache = new PageCache({ bytesMax: 1_000_000 });
+    const bytes = fileOf(500);
+    const sound = await openLtxFile(replica, await stored(bytes));
+    let lastOffset = 0;
+    readPageIndex(sound.index!, (_pgno, offset) => void (lastOffset = offset));
+    // Another page's number.
+    const info = await stored(patched(bytes, lastOffset, 0xff));
+    const { index } = await openLtxFile(replica, info, { cache });
+    readPageIndex(index!, (pgno, offset) => {
+      if (pgno > 500 - 16) expect(cache.has(`${info.etag} ${KEY}`, offset)).toBe(pgno !== 500);
     });
   });
 

@@ -4,7 +4,9 @@ import { codeOf } from "./durable-file.ts";
 /** What a failure of the file system means to a person, by the system's name for it. */
 const ADVICE: Readonly<Record<string, string>> = {
   EACCES: "the folder's permissions forbid it: give the user who runs Eddy read and write access",
-  EPERM: "the system forbids it: check the folder's owner and how it is mounted",
+  // Linux says so too of a hard link on a file system that has none.
+  EPERM:
+    "the system forbids it: check the folder's owner, how it is mounted, and, where it is to hold a replica, that its file system has hard links, as FAT has not",
   EROFS: "it lies on a file system that is mounted read-only",
   ENOSPC: "the disk is full: make room and it goes on",
   EDQUOT: "the user's disk quota is used up: make room and it goes on",

@@ -46,7 +46,10 @@ export class FramesAlong {
     const last = Array.from({ length: Math.min(LAST_FRAMES, count) }, (_, back) =>
       placeAt(columns, count - 1 - back),
     );
-    this.#last = last.filter(({ offset }) => offset >= this.#tailStart);
+    // The last entries may be fewer than that, behind the many that were shown before.
+    this.#last = [...last, ...this.#last]
+      .slice(0, LAST_FRAMES)
+      .filter(({ offset }) => offset >= this.#tailStart);
   }
 
   /**

@@ -11,6 +11,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { QUIET_WRANGLER } from "../../tools/quiet-wrangler.ts";
 import { freePort } from "./free-port.ts";
+import { Inspector } from "./inspector.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const MAIN = "test/support/workerd/worker-with-stats.ts";
@@ -149,50 +150,4 @@ async function untilHealthy(url: string, child: ChildProcess, errors: Buffer[]):
     if (isUp) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-interface HeapUsage {
-  readonly usedSize: number;
-  readonly backingStorageSize: number;
-}
-
-/** The inspector, which speaks JSON over a WebSocket: one for as long as the process runs. */
-class Inspector {
-  readonly #url: string;
-  #socket: WebSocket | undefined;
-  #asked = 0;
-
-  constructor(url: string) {
-    this.#url = url;
-  }
-
-  /** @throws {Error} When the connection ends before there is an answer. */
-  async heapBytes(): Promise<number> {
-    const socket = (this.#socket ??= new WebSocket(this.#url));
-    if (socket.readyState === WebSocket.CONNECTING) await eventOf(socket, "open");
-    const id = ++this.#asked;
-    socket.send(JSON.stringify({ id, method: "Runtime.getHeapUsage" }));
-    // Bounded by the connection: what it tells of itself comes between.
-    for (;;) {
-      const { data } = (await eventOf(socket, "message")) as MessageEvent;
-      const answer = JSON.parse(data as string) as {
-        readonly id?: number;
-        readonly result: HeapUsage;
-      };
-      if (answer.id !== id) continue;
-      return answer.result.usedSize + answer.result.backingStorageSize;
-    }
-  }
-}
-
-function eventOf(socket: WebSocket, name: "open" | "message"): Promise<Event> {
-  const { promise, resolve, reject } = Promise.withResolvers<Event>();
-  const end = new AbortController();
-  const { signal } = end;
-  socket.addEventListener(name, resolve, { signal });
-  for (const failure of ["close", "error"]) {
-    const fail = () => reject(new Error("the inspector's connection has ended"));
-    socket.addEventListener(failure, fail, { signal });
-  }
-  return promise.finally(() => end.abort());
 }

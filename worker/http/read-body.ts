@@ -11,7 +11,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
  * The body of `request` as text.
  *
  * @throws {ReplicaError} `BAD_REQUEST` when it is not UTF-8.
- * @throws {HTTPException} 413 when it is too long; no more than the bound is ever held.
+ * @throws {HTTPException} 413 when it is too long; of what comes over HTTP no more than the bound is ever held.
  */
 export async function readBody(request: Request): Promise<string> {
   const bytes = isKnownShort(request) ? await request.arrayBuffer() : await readChunks(request);
@@ -23,7 +23,10 @@ export async function readBody(request: Request): Promise<string> {
   }
 }
 
-/** The server gives out no more of a body than was announced, so that it need not be counted. */
+/**
+ * Over HTTP no more of a body is given out than was announced, so that it need not be counted. Another Worker that
+ * calls through a service binding may announce less than it sends: it has the token, and all of its body is held.
+ */
 function isKnownShort({ headers }: Request): boolean {
   const announced = headers.get("content-length");
   return announced !== null && /^\d+$/.test(announced) && Number(announced) <= BODY_BYTES_MAX;

@@ -9,6 +9,7 @@ import type { Service } from "../service.ts";
 import { engineChoice } from "../sqlite/engine-choice.ts";
 import { runQuery, type QueryResult } from "../sqlite/run-query.ts";
 import { MeteredSource, sourceKeyOf } from "./metered-source.ts";
+import { reopenForQuery } from "./reopen-for-query.ts";
 
 /** What a query is run with. */
 export interface RunOptions {
@@ -94,7 +95,7 @@ function reopening(
   { kind, snapshot }: Version,
 ): Pick<PageReaderOptions, "reopen"> {
   if (kind !== "latest") {
-    return { reopen: (gone, { signal }) => library.reopen(gone.replica, gone, { signal }) };
+    return { reopen: (gone, look) => reopenForQuery(library, gone, look) };
   }
   const txid = formatTxid(snapshot.txid);
   return {

@@ -6,6 +6,7 @@ import type { Service } from "../service.ts";
 import { buildsOf, engineChoice } from "../sqlite/engine-choice.ts";
 import { type QueryResult, runQuery } from "../sqlite/run-query.ts";
 import { MeteredSource, sourceKeyOf } from "./metered-source.ts";
+import { reopenForQuery } from "./reopen-for-query.ts";
 import {
   findUnsupportedTables,
   type UnsupportedTable,
@@ -24,7 +25,7 @@ export async function listUnsupportedTables(
   const sourceKey = sourceKeyOf({ replica, snapshot, identity });
   const reader = new PageReader(snapshot, {
     cache: library.pages,
-    reopen: (gone, look) => library.reopen(replica, gone, look),
+    reopen: (gone, look) => reopenForQuery(library, gone, look),
   });
   const source = new MeteredSource(reader, () => library.markUnverified(sourceKey));
   const query = (sql: string): Promise<QueryResult> => {

@@ -189,6 +189,7 @@ describe("folderError", () => {
   it.each([
     ["EACCES", "STORE_DENIED", "give the user who runs Eddy read and write access (EACCES)"],
     ["EROFS", "STORE_DENIED", "mounted read-only (EROFS)"],
+    ["EPERM", "STORE_DENIED", "that its file system has hard links, as FAT has not (EPERM)"],
     ["ENOSPC", "R2_ERROR", "the disk is full: make room and it goes on (ENOSPC)"],
     ["EDQUOT", "R2_ERROR", "quota is used up"],
     ["EWHAT", "R2_ERROR", "something odd (EWHAT)"],

@@ -13,9 +13,6 @@ import { checkBundle } from "./check-bundle.ts";
 import { withFirstPage } from "./first-page.ts";
 import type { Head } from "./follow-head.ts";
 
-/** In about so long a query that has its first pages at hand has asked for the one that it lacks. */
-const CHECK_LATER_MS = 2;
-
 export interface BundleOptions {
   /** Keeps where pages lie; one for all bundles of the isolate. */
   readonly locations: LocationCache;
@@ -73,8 +70,6 @@ async function findHead(
   { listing, nowMs, signal }: ColdLookOptions & { readonly listing: Promise<ListPage> },
 ): Promise<Head> {
   const page = await listing;
-  // It computes for a while: the query that begins to read through the bundle asks for its first page before.
-  if (bundle) await new Promise((resolve) => setTimeout(resolve, CHECK_LATER_MS));
   const looked = { checkedAtMs: nowMs, listedAtMs: nowMs };
   if (bundle) {
     const verdict = await checkBundle(replica, bundle, page, signal);

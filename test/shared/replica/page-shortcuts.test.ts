@@ -1,6 +1,4 @@
 /** The way to a cached page by its number, without asking where the page lies. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
@@ -83,26 +81,6 @@ test("nothing is remembered of a page that is not in the cache, or is another th
   cache.set("a", 2, page(2), true);
   shortcuts.remember(2, { file: "a", offset: 2 }, { page: page(22), isVerified: true });
   expect(shortcuts.count).toBe(0);
-});
-
-test("an evicted page is garbage, though a snapshot still has its shortcuts", async () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  const cache = cacheOf(2);
-  const pages = locator();
-  const shortcuts = cache.shortcutsOf(pages, 0);
-  const first = new WeakRef(
-    (() => {
-      put(cache, pages, 1);
-      return shortcuts.get(1)!.page;
-    })(),
-  );
-  for (const pgno of [2, 3]) put(cache, pages, pgno);
-  // What a WeakRef was asked for stays until the turn is over.
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  collect();
-  expect(first.deref()).toBeUndefined();
-  expect(shortcuts.count).toBe(2);
 });
 
 test("two locators and a plain list agree on every page, and remember no more than the cache holds", () => {

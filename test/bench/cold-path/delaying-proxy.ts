@@ -49,6 +49,7 @@ export async function startDelayingProxy(
       counts.spans.push({ beganMs, endedMs: performance.now() });
     });
     setTimeout(() => {
+      if (response.destroyed) return;
       const outgoing = http.request(
         {
           agent,
@@ -65,6 +66,10 @@ export async function startDelayingProxy(
         },
       );
       outgoing.once("error", (error) => response.destroy(error));
+      // Whoever reads ahead leaves some reads: a connection whose answer nobody takes would never be free again.
+      response.once("close", () => {
+        if (!response.writableFinished) outgoing.destroy();
+      });
       request.pipe(outgoing);
     }, proxy.delayMs);
   });

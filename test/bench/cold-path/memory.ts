@@ -9,7 +9,10 @@ import { POINT_SQL } from "./steps.ts";
 const IN_FLIGHT = 64;
 const ROUNDS = 10;
 
-const QUESTIONS: readonly ((row: number) => Question)[] = [
+/** What the largest result has, about, in bytes: what results take is bounded by query, and comes on top. */
+const RESULT_BYTES = 300_000;
+
+const QUESTIONS: readonly ((row: number, rowBytes: number) => Question)[] = [
   (row) => ({ sql: POINT_SQL, args: [row] }),
   (row) => ({
     sql: "SELECT id, score FROM items WHERE id BETWEEN ? AND ?",
@@ -19,9 +22,9 @@ const QUESTIONS: readonly ((row: number) => Question)[] = [
     sql: "SELECT sum(score) FROM items WHERE id BETWEEN ? AND ?",
     args: [row, row + 5_000],
   }),
-  (row) => ({
-    sql: "SELECT id, body FROM items WHERE id BETWEEN ? AND ? ORDER BY body",
-    args: [row, row + 2_000],
+  (row, rowBytes) => ({
+    sql: "SELECT id, body FROM items WHERE id BETWEEN ? AND ? ORDER BY body LIMIT ?",
+    args: [row, row + 2_000, Math.floor(RESULT_BYTES / rowBytes)],
   }),
 ];
 
@@ -40,7 +43,12 @@ export async function printMemory(
   for (let round = 0; round < ROUNDS; round++) {
     const asked = Promise.allSettled(
       Array.from({ length: IN_FLIGHT }, (_, at) =>
-        worker.ask(QUESTIONS[at % QUESTIONS.length](1 + random.below(replica.rows - 10_000))),
+        worker.ask(
+          QUESTIONS[at % QUESTIONS.length](
+            1 + random.below(replica.rows - 10_000),
+            replica.rowBytes,
+          ),
+        ),
       ),
     );
     const progress = { isOver: false };

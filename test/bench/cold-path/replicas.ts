@@ -29,6 +29,8 @@ export interface PreparedReplica {
   /** The database file that it is a replica of. */
   readonly databasePath: string;
   readonly rows: number;
+  /** Bytes in the text of a row, about. */
+  readonly rowBytes: number;
 }
 
 export interface Place {
@@ -47,7 +49,7 @@ export async function prepareImage(
   await replicate(place, databasePath, name, isIndexed ? [] : ["--no-edge-bundle"]);
   if (isIndexed) await index(place, name);
   const title = `${megabytes} MB${isIndexed ? "" : ", no bundle"}`;
-  return { title, path: name, databasePath, rows };
+  return { title, path: name, databasePath, rows, rowBytes: 150 };
 }
 
 /** One image of many gigabytes, of one table only, whose rows compress well. */
@@ -56,7 +58,7 @@ export async function prepareHuge(place: Place, megabytes: number): Promise<Prep
   const rows = createHugeShop(databasePath, megabytes * 1_000_000);
   await replicate(place, databasePath, "huge");
   await index(place, "huge");
-  return { title: `${megabytes} MB`, path: "huge", databasePath, rows };
+  return { title: `${megabytes} MB`, path: "huge", databasePath, rows, rowBytes: 3_500 };
 }
 
 /** The same with an aged tree. */
@@ -65,7 +67,7 @@ export async function prepareAged(place: Place, rows: number): Promise<PreparedR
   createAgedShop(databasePath, rows);
   await replicate(place, databasePath, "aged");
   await index(place, "aged");
-  return { title: "aged", path: "aged", databasePath, rows };
+  return { title: "aged", path: "aged", databasePath, rows, rowBytes: 300 };
 }
 
 /** An image with files of every level on top of it; the last of level 0 are newer than the bundle. */
@@ -101,7 +103,8 @@ export async function prepareGrown(place: Place, megabytes: number): Promise<Pre
     database.close();
   }
   const count = GROWN.map(({ level, files }) => `${files} L${level}`).join(", ");
-  return { title: `${megabytes} MB and ${count}`, path: "grown", databasePath, rows };
+  const title = `${megabytes} MB and ${count}`;
+  return { title, path: "grown", databasePath, rows, rowBytes: 150 };
 }
 
 /** The newest files of level 0 become one of `level`. */

@@ -150,7 +150,8 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-function nameTemporary(path: string): string {
+/** A name beside `path` that nothing has. */
+export function nameTemporary(path: string): string {
   return `${path}.${randomBytes(6).toString("hex")}${TEMPORARY_SUFFIX}`;
 }
 

@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { link, readFile, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Etag } from "../../shared/storage/object-store.ts";
-import { codeOf, removeFile, TEMPORARY_SUFFIX } from "./durable-file.ts";
+import { codeOf, nameTemporary, removeFile, TEMPORARY_SUFFIX } from "./durable-file.ts";
 
 /** A claim this old was left by a process that died; replacing a file takes milliseconds. Or it is from a time to which the clock was set. */
 const STALE_AFTER_MS = 60_000;
@@ -44,7 +44,7 @@ export async function claimReplacement(
  * @returns False where there is such a file.
  */
 async function createOwned(path: string): Promise<boolean> {
-  const temporary = `${path}.${randomBytes(6).toString("hex")}${TEMPORARY_SUFFIX}`;
+  const temporary = nameTemporary(path);
   try {
     // Not forced to disk: after a power failure it is old, or gone.
     await writeFile(temporary, OWNER, { flag: "wx" });

@@ -38,6 +38,9 @@ export interface Register {
   low: number;
 }
 
+/** What the upper part of an offset counts for. */
+export const OFFSET_HIGH = 2 ** 32;
+
 /**
  * Some entries of a page index, each of their parts in a row. They lie in the kernel's memory: they are gone when it
  * is used again.
@@ -180,7 +183,7 @@ export class Kernel {
       this.#bytes.set(piece, INPUT);
       const count = this.#exports.index(piece.length);
       read += state[4];
-      const end = state[3] * 2 ** 32 + state[2];
+      const end = state[3] * OFFSET_HIGH + state[2];
       if (count > 0) visit(firstOf(this.#columns, count));
       if (block[read] === 0 && read === block.length - 1) return end;
       if (count === 0) return undefined;

@@ -1,6 +1,6 @@
 import { ReplicaError } from "../errors.ts";
 import { LTX_HEADER_BYTES } from "./header.ts";
-import { installedKernel, type IndexColumns } from "./kernel.ts";
+import { installedKernel, OFFSET_HIGH, type IndexColumns } from "./kernel.ts";
 import { readUvarint, VARINT_BYTES_MAX, writeUvarint } from "./varint.ts";
 
 /** The index's length, behind it. */
@@ -11,8 +11,7 @@ const PGNO_MAX = 0xffff_ffff;
 const CHUNK_BYTES_MIN = 256;
 const CHUNK_BYTES_MAX = 64 * 1024;
 const ENTRY_BYTES_MAX = 3 * VARINT_BYTES_MAX;
-/** What the upper part of an offset counts for, and the most that both parts hold. */
-const OFFSET_HIGH = 2 ** 32;
+/** The most that both parts of an offset hold. */
 const OFFSET_MAX = 2 ** 48 - 1;
 /** Far more than any page's frame has. */
 const FRAME_BYTES_MAX = 2 ** 32 - 1;

@@ -1,5 +1,5 @@
 import { isReplicaError, ReplicaError } from "../errors.ts";
-import type { IndexColumns } from "../ltx/kernel.ts";
+import { OFFSET_HIGH, type IndexColumns } from "../ltx/kernel.ts";
 import { decodePageFrame } from "../ltx/page-frame.ts";
 
 /**
@@ -7,8 +7,6 @@ import { decodePageFrame } from "../ltx/page-frame.ts";
  * and SQLite reads it before any query.
  */
 const LAST_FRAMES = 16;
-/** What the upper part of an offset counts for. */
-const OFFSET_HIGH = 2 ** 32;
 
 /** Called with a page's frame, and where it begins in the file, in bytes. */
 export type FrameVisitor = (pgno: number, offset: number, frame: Uint8Array) => void;

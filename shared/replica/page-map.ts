@@ -1,9 +1,7 @@
 import { assert } from "../assert.ts";
-import type { IndexColumns } from "../ltx/kernel.ts";
+import { OFFSET_HIGH, type IndexColumns } from "../ltx/kernel.ts";
 import { readPageIndexColumns } from "../ltx/page-index.ts";
 import type { FoundPage, PageLocation, PageLocator } from "./page-locator.ts";
-
-const OFFSET_HIGH = 2 ** 32;
 
 /** Files that a page map can tell apart. */
 export const PLAN_FILES_MAX = 0x1_0000;

@@ -14,11 +14,11 @@ import { PageCache } from "../../shared/replica/page-cache.ts";
 import { PageReader } from "../../shared/replica/page-reader.ts";
 import { openPlan, openSnapshot } from "../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
-import type { ObjectStore } from "../../shared/storage/object-store.ts";
 import { countingStore, type CountingStore } from "../support/counting-store.ts";
 import { concatBytes, ltxHeader } from "../support/ltx-fixtures.ts";
 import { tracedDatabase } from "../support/page-trace.ts";
 import { txid } from "../support/replica-fixtures.ts";
+import { withLatency } from "../support/with-latency.ts";
 
 const PAGE_SIZE = 4_096;
 const ROWS = 240_000;
@@ -60,19 +60,6 @@ interface Source {
   readonly snapshotBytes: number;
   readonly rootPgno: number;
   readonly note: string;
-}
-
-/** Every read takes one turn of the event loop, so that reads side by side are answered together. */
-function withLatency(store: ObjectStore): ObjectStore {
-  return {
-    list: (options) => store.list(options),
-    get: async (key, options) => {
-      await new Promise((resolve) => setImmediate(resolve));
-      return store.get(key, options);
-    },
-    put: (key, body, options) => store.put(key, body, options),
-    delete: (keys, options) => store.delete(keys, options),
-  };
 }
 
 async function replicate(): Promise<Source> {

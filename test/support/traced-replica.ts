@@ -1,20 +1,20 @@
 /** A database in a store that counts, beside the real SQLite that says which of its pages a query reads. */
 import { encodeLtx } from "../../shared/ltx/encoder.ts";
-import { formatLtxKey } from "../../shared/replica/ltx-key.ts";
+import { formatLtxKey, type Replica } from "../../shared/replica/ltx-key.ts";
 import { LocationCache } from "../../shared/replica/edge-bundle/location-cache.ts";
 import { snapshotOf } from "../../shared/replica/edge-bundle/read-bundle-head.ts";
 import { storeSink } from "../../shared/replica/edge-bundle/bundle-sink.ts";
 import { updateBundle } from "../../shared/replica/edge-bundle/update-bundle.ts";
 import { PageCache } from "../../shared/replica/page-cache.ts";
 import { PageReader } from "../../shared/replica/page-reader.ts";
-import { openSnapshot } from "../../shared/replica/snapshot.ts";
+import { openSnapshot, type Snapshot } from "../../shared/replica/snapshot.ts";
 import { MemoryStore } from "../../shared/storage/memory-store.ts";
-import type { ObjectStore } from "../../shared/storage/object-store.ts";
 import { openBundle } from "./bundle-fixtures.ts";
 import { countingStore, type CountingStore } from "./counting-store.ts";
 import { concatBytes, ltxHeader } from "./ltx-fixtures.ts";
 import { tracedDatabase, type TracedDatabase } from "./page-trace.ts";
 import { replicaIn, txid } from "./replica-fixtures.ts";
+import { withLatency } from "./with-latency.ts";
 
 export interface TracedReplica {
   readonly database: TracedDatabase;
@@ -27,8 +27,16 @@ export interface TracedReplica {
 
 const CACHE_BYTES_MAX = 32_000_000;
 
-/** A replica of one image, and its edge bundle. */
-export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
+/** A database, and what is read of it. */
+export interface TracedImage {
+  readonly database: TracedDatabase;
+  readonly store: CountingStore;
+  readonly replica: Replica;
+  readonly snapshot: Snapshot;
+}
+
+/** A replica of one image. */
+export async function tracedImage(bytes: Uint8Array): Promise<TracedImage> {
   const database = tracedDatabase(bytes);
   const { pageSize, pageCount } = database;
   const memory = new MemoryStore();
@@ -40,7 +48,12 @@ export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
   }));
   const key = formatLtxKey(replica, { level: 9, minTxid: txid(1), maxTxid: txid(1) });
   await memory.put(key, concatBytes(encodeLtx(ltxHeader({ commit: pageCount, pageSize }), pages)));
-  const snapshot = await openSnapshot(replica, { kind: "latest" });
+  return { database, store, replica, snapshot: await openSnapshot(replica, { kind: "latest" }) };
+}
+
+/** The same, and its edge bundle. */
+export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
+  const { database, store, replica, snapshot } = await tracedImage(bytes);
   await updateBundle(replica, storeSink(replica));
   return {
     database,
@@ -57,18 +70,5 @@ export async function tracedReplica(bytes: Uint8Array): Promise<TracedReplica> {
       store.reset();
       return new PageReader(snapshotOf(replica, head), { cache });
     },
-  };
-}
-
-/** Every read takes one turn of the event loop, so that reads side by side are answered together. */
-function withLatency(store: ObjectStore): ObjectStore {
-  return {
-    list: (options) => store.list(options),
-    get: async (key, options) => {
-      await new Promise((resolve) => setImmediate(resolve));
-      return store.get(key, options);
-    },
-    put: (key, body, options) => store.put(key, body, options),
-    delete: (keys, options) => store.delete(keys, options),
   };
 }

@@ -1,73 +1,31 @@
 /** What queries cost a page reader: the pages that SQLite reads, out of a store that counts. */
 import { beforeAll, expect, test } from "vitest";
-import { encodeLtx } from "../../../shared/ltx/encoder.ts";
 import { updateBundle } from "../../../shared/replica/edge-bundle/update-bundle.ts";
 import { storeSink } from "../../../shared/replica/edge-bundle/bundle-sink.ts";
 import { LocationCache } from "../../../shared/replica/edge-bundle/location-cache.ts";
 import { snapshotOf } from "../../../shared/replica/edge-bundle/read-bundle-head.ts";
-import { formatLtxKey } from "../../../shared/replica/ltx-key.ts";
 import { PageCache } from "../../../shared/replica/page-cache.ts";
 import type { PageLocator } from "../../../shared/replica/page-locator.ts";
 import { PageReader } from "../../../shared/replica/page-reader.ts";
 import { asTreePage } from "../../../shared/replica/prefetch/tree-page.ts";
-import { openSnapshot, type Snapshot } from "../../../shared/replica/snapshot.ts";
-import { MemoryStore } from "../../../shared/storage/memory-store.ts";
-import type { ObjectStore } from "../../../shared/storage/object-store.ts";
 import { openBundle } from "../../support/bundle-fixtures.ts";
-import { countingStore, type CountingStore } from "../../support/counting-store.ts";
-import { concatBytes, ltxHeader, sameBytes } from "../../support/ltx-fixtures.ts";
-import { tracedDatabase, type TracedDatabase } from "../../support/page-trace.ts";
+import { sameBytes } from "../../support/ltx-fixtures.ts";
 import { agedDatabase, freshDatabase } from "../../support/prefetch-databases.ts";
-import { replicaIn, txid } from "../../support/replica-fixtures.ts";
+import { tracedImage, type TracedImage } from "../../support/traced-replica.ts";
 
 const SLACK_BYTES = 64 * 1024;
 const MEBIBYTE = 1024 * 1024;
 
-interface Replicated {
-  readonly database: TracedDatabase;
-  readonly store: CountingStore;
-  readonly snapshot: Snapshot;
-}
-
-/** Every read takes one turn of the event loop, so that reads side by side are answered together. */
-function withLatency(store: ObjectStore): ObjectStore {
-  return {
-    list: (options) => store.list(options),
-    get: async (key, options) => {
-      await new Promise((resolve) => setImmediate(resolve));
-      return store.get(key, options);
-    },
-    put: (key, body, options) => store.put(key, body, options),
-    delete: (keys, options) => store.delete(keys, options),
-  };
-}
-
-async function replicate(bytes: Uint8Array): Promise<Replicated> {
-  const database = tracedDatabase(bytes);
-  const { pageSize, pageCount } = database;
-  const memory = new MemoryStore();
-  const store = countingStore(withLatency(memory));
-  const replica = replicaIn(store);
-  const pages = Array.from({ length: pageCount }, (_, index) => ({
-    pgno: index + 1,
-    data: database.page(index + 1),
-  }));
-  const key = formatLtxKey(replica, { level: 9, minTxid: txid(1), maxTxid: txid(1) });
-  const header = ltxHeader({ commit: pageCount, pageSize });
-  await memory.put(key, concatBytes(encodeLtx(header, pages)));
-  return { database, store, snapshot: await openSnapshot(replica, { kind: "latest" }) };
-}
-
-let fresh: Replicated;
-let aged: Replicated;
+let fresh: TracedImage;
+let aged: TracedImage;
 
 beforeAll(async () => {
-  fresh = await replicate(freshDatabase());
-  aged = await replicate(agedDatabase());
+  fresh = await tracedImage(freshDatabase());
+  aged = await tracedImage(agedDatabase());
 });
 
 /** A cache with the interior pages, as whoever reads through an edge bundle has them. */
-async function warmCache({ database, snapshot }: Replicated): Promise<PageCache> {
+async function warmCache({ database, snapshot }: TracedImage): Promise<PageCache> {
   const cache = new PageCache({ bytesMax: 40_000_000 });
   for (let pgno = 1; pgno <= database.pageCount; pgno++) {
     const isInterior = asTreePage(pgno, database.page(pgno))?.isInterior === true;
@@ -87,7 +45,7 @@ interface Cost {
 
 /** Reads the pages that SQLite reads for a query, and sees to it that they are right. */
 async function run(
-  source: Replicated,
+  source: TracedImage,
   sql: string,
   cache?: PageCache,
   opened = source.snapshot,
